@@ -1,0 +1,67 @@
+import type { Encoded, ObjectKey } from "@skerry/machinery";
+
+/**
+ * Where the API server keeps objects: the port that the cloud's SQLite store and the edge's cache implement.
+ * One counter of revisions runs through all resources. Reads see what is committed and never wait.
+ */
+export interface Storage {
+  /** The newest committed revision. */
+  readonly revision: number;
+  get(resource: string, key: ObjectKey): Encoded | undefined;
+  /** Objects in the order of `namespace/name`. */
+  list(resource: string, options?: StorageListOptions): StorageList;
+  /**
+   * Puts or deletes one object. Resolves once the write is durable and has been published to watchers; until then nobody sees it.
+   * Rejects with `RevisionMismatchError` when the object is not at the revision that `expect` names, pending writes included.
+   */
+  write(write: StorageWrite): Promise<Encoded>;
+  /**
+   * Every change after `since`, in order, none twice. Rejects (from the iterator) with `CompactedError` when `since` is no longer kept,
+   * and with `WatcherTooSlowError` when the reader fell behind its bound.
+   */
+  watch(resource: string, options: StorageWatchOptions): AsyncIterable<StorageEvent>;
+}
+
+export interface StorageListOptions {
+  namespace?: string;
+  /** The state at this revision instead of now; `CompactedError` when it is no longer kept. */
+  at?: number;
+  /** Only objects after this one, in order. */
+  after?: ObjectKey;
+  limit?: number;
+}
+
+export interface StorageList {
+  /** The revision of the snapshot. */
+  revision: number;
+  items: Encoded[];
+  /** How many more there are after the last item: more than zero only when `limit` cut the list. */
+  remaining: number;
+}
+
+export interface StorageWrite {
+  resource: string;
+  key: ObjectKey;
+  /** The revision that the object must be at; 0: it must not exist. */
+  expect: number;
+  /** Makes the object's bytes once the revision is known, synchronously. For a delete: the last state, with the revision of the delete. */
+  encode(revision: number): Uint8Array;
+  delete?: boolean;
+}
+
+export interface StorageWatchOptions {
+  since: number;
+  namespace?: string;
+  name?: string;
+  signal: AbortSignal;
+}
+
+/** A committed change. `previous` is what it replaced, for selectors that stop or start to match. */
+export interface StorageEvent {
+  revision: number;
+  key: ObjectKey;
+  /** After a delete: the last state, with the revision of the delete. */
+  object: Encoded;
+  deleted: boolean;
+  previous: Encoded | undefined;
+}

@@ -1,0 +1,37 @@
+import { pino } from "pino";
+
+/** What code writes its log lines with: a constant message, and the values as keys beside it. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  /** A logger that adds `fields` to each line, for one unit of work. */
+  child(fields: object): Logger;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+/** Keys whose values are secrets wherever they stand in a logged object. */
+const SECRET_KEYS = ["token", "password", "secret", "privateKey", "authorization", "data", "stringData"];
+
+/** Makes the one root logger of a process: JSON lines on standard output, secrets blotted out. */
+export function createLogger({ level = "info", name }: { level?: LogLevel; name?: string } = {}): Logger {
+  return pino({
+    level,
+    ...(name !== undefined && { name }),
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`]), censor: "[secret]" },
+  });
+}
+
+/** A logger that says nothing. */
+export const silentLogger: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  child: () => silentLogger,
+};
