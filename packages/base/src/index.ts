@@ -2,4 +2,5 @@
 export { systemClock, type Clock } from "./clock.ts";
 export { backoff, type BackoffOptions } from "./backoff.ts";
 export { isMissingFile, writeFileAtomic } from "./files.ts";
+export { KeyedQueue, type KeyedQueueOptions, type Requeue } from "./keyed-queue.ts";
 export { createLogger, silentLogger, type Logger, type LogLevel } from "./log.ts";

@@ -72,6 +72,8 @@ export const keyString = (key: ObjectKey): string => (key.namespace === "" ? key
  * Immutable. The bytes may be shared by every watcher and must not be changed.
  */
 export interface Encoded<T extends KubeObject = KubeObject> {
+  /** Which object it is, known without decoding. */
+  readonly key: ObjectKey;
   /** metadata.resourceVersion. */
   readonly revision: string;
   /** The object as UTF-8 JSON, `apiVersion` and `kind` included. */

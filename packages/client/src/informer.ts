@@ -1,0 +1,228 @@
+import { backoff, silentLogger, systemClock, type Clock, type Logger } from "@skerry/base";
+import { isExpired, keyString, type Encoded, type Kind, type KubeObject, type ObjectKey } from "@skerry/machinery";
+import type { Client, Selection, WatchEvent } from "./client.ts";
+
+/** Gives the values under which an object is found again, e.g. the node a pod is bound to. */
+export type IndexFunction<T extends KubeObject> = (object: T) => readonly string[];
+
+/** Told that the object of a key is no longer what it was. Both sides are absent together never. */
+export type ChangeHandler<T extends KubeObject> = (
+  key: ObjectKey,
+  current: Encoded<T> | undefined,
+  previous: Encoded<T> | undefined,
+) => void;
+
+export interface InformerOptions<T extends KubeObject> {
+  client: Client;
+  kind: Kind<T>;
+  selection?: Selection;
+  indexes?: Record<string, IndexFunction<T>>;
+  clock?: Clock;
+  random?: () => number;
+  log?: Logger;
+}
+
+/** How many items a page of the first list has. */
+const PAGE = 500;
+
+/**
+ * A live copy of the objects of one kind: listed once, then watched. It keeps encoded objects, and decodes one when somebody looks.
+ * Handlers are told of keys, whatever the change was; after a break only what really differs is told.
+ */
+export class Informer<T extends KubeObject> implements AsyncDisposable {
+  readonly kind: Kind<T>;
+  readonly #client: Client;
+  readonly #selection: Selection;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  readonly #synced = Promise.withResolvers<void>();
+  readonly #objects = new Map<string, Encoded<T>>();
+  readonly #indexes: { name: string; of: IndexFunction<T>; keys: Map<string, Set<string>>; values: Map<string, readonly string[]> }[];
+  readonly #handlers = new Set<ChangeHandler<T>>();
+  #running: Promise<void> | undefined;
+  #isSynced = false;
+
+  constructor(options: InformerOptions<T>) {
+    this.kind = options.kind;
+    this.#client = options.client;
+    this.#selection = options.selection ?? {};
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+    this.#log = options.log ?? silentLogger;
+    this.#indexes = Object.entries(options.indexes ?? {}).map(([name, of]) => ({
+      name,
+      of,
+      keys: new Map(),
+      values: new Map(),
+    }));
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves once everything that existed at the start is here. Never rejects: it waits as long as the API is away. */
+  get synced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  get isSynced(): boolean {
+    return this.#isSynced;
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  get(key: ObjectKey): Encoded<T> | undefined {
+    return this.#objects.get(keyString(key));
+  }
+
+  /** All objects, in no order, of one namespace when it is given. */
+  *values(namespace?: string): Generator<Encoded<T>> {
+    for (const object of this.#objects.values()) {
+      if (namespace === undefined || object.key.namespace === namespace) yield object;
+    }
+  }
+
+  /** The objects for which the named index function gave `value`. */
+  *byIndex(name: string, value: string): Generator<Encoded<T>> {
+    const index = this.#indexes.find((candidate) => candidate.name === name);
+    if (!index) throw new Error(`Informer of ${this.kind.resource} has no index "${name}"`);
+    for (const key of index.keys.get(value) ?? []) {
+      const object = this.#objects.get(key);
+      if (object) yield object;
+    }
+  }
+
+  /** Tells `handler` of every object there is and of each change from now on; returns what ends that. */
+  onChange(handler: ChangeHandler<T>): () => void {
+    this.#handlers.add(handler);
+    for (const object of this.#objects.values()) handler(object.key, object, undefined);
+    return () => void this.#handlers.delete(handler);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    this.#handlers.clear();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    let waits = this.#waits();
+    let revision: string | undefined;
+    while (!signal.aborted) {
+      try {
+        revision ??= await this.#list();
+        waits = this.#waits();
+        if (!this.#isSynced) {
+          this.#isSynced = true;
+          this.#synced.resolve();
+        }
+        for await (const event of this.#client.watch(this.kind, {
+          ...this.#selection,
+          resourceVersion: revision,
+          signal,
+        })) {
+          revision = this.#take(event);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (isExpired(error)) {
+          revision = undefined;
+          continue;
+        }
+        this.#log.warn({ resource: this.kind.resource, err: error }, "watch failed, trying again");
+        await this.#clock.sleep(waits.next().value, signal).catch(() => {});
+      }
+    }
+  }
+
+  #waits(): Generator<number, never> {
+    return backoff({ initialMs: 200, maxMs: 30_000, random: this.#random });
+  }
+
+  /** Lists everything, tells what differs from before, and returns the revision to watch from. */
+  async #list(): Promise<string> {
+    const seen = new Set<string>();
+    let next: string | undefined;
+    let revision = "";
+    do {
+      const page = await this.#client.list(this.kind, {
+        ...this.#selection,
+        limit: PAGE,
+        ...(next !== undefined && { continue: next }),
+        signal: this.#stop.signal,
+      });
+      for (const object of page.items) {
+        seen.add(keyString(object.key));
+        this.#put(object);
+      }
+      next = page.continue;
+      revision = page.revision;
+    } while (next !== undefined);
+    for (const [id, object] of this.#objects) if (!seen.has(id)) this.#remove(object.key);
+    return revision;
+  }
+
+  #take(event: WatchEvent<T>): string {
+    switch (event.type) {
+      case "ADDED":
+      case "MODIFIED":
+        this.#put(event.object);
+        return event.object.revision;
+      case "DELETED":
+        this.#remove(event.object.key);
+        return event.object.revision;
+      case "BOOKMARK":
+        return event.revision;
+    }
+  }
+
+  #put(object: Encoded<T>): void {
+    const id = keyString(object.key);
+    const previous = this.#objects.get(id);
+    if (previous?.revision === object.revision) return;
+    this.#objects.set(id, object);
+    for (const index of this.#indexes) {
+      const values = index.of(object.decode());
+      const before = index.values.get(id) ?? [];
+      if (values.length === before.length && values.every((value, i) => value === before[i])) continue;
+      this.#unindex(index, id, before);
+      for (const value of values) {
+        const keys = index.keys.get(value);
+        if (keys) keys.add(id);
+        else index.keys.set(value, new Set([id]));
+      }
+      index.values.set(id, values);
+    }
+    this.#tell(object.key, object, previous);
+  }
+
+  #remove(key: ObjectKey): void {
+    const id = keyString(key);
+    const previous = this.#objects.get(id);
+    if (!previous) return;
+    this.#objects.delete(id);
+    for (const index of this.#indexes) {
+      this.#unindex(index, id, index.values.get(id) ?? []);
+      index.values.delete(id);
+    }
+    this.#tell(key, undefined, previous);
+  }
+
+  #unindex(index: { keys: Map<string, Set<string>> }, id: string, values: readonly string[]): void {
+    for (const value of values) {
+      const keys = index.keys.get(value);
+      keys?.delete(id);
+      if (keys?.size === 0) index.keys.delete(value);
+    }
+  }
+
+  #tell(key: ObjectKey, current: Encoded<T> | undefined, previous: Encoded<T> | undefined): void {
+    for (const handler of this.#handlers) handler(key, current, previous);
+  }
+}
