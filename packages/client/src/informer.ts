@@ -39,7 +39,12 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
   readonly #objects = new Map<string, Encoded<T>>();
-  readonly #indexes: { name: string; of: IndexFunction<T>; keys: Map<string, Set<string>>; values: Map<string, readonly string[]> }[];
+  readonly #indexes: {
+    name: string;
+    of: IndexFunction<T>;
+    keys: Map<string, Set<string>>;
+    values: Map<string, readonly string[]>;
+  }[];
   readonly #handlers = new Set<ChangeHandler<T>>();
   #running: Promise<void> | undefined;
   #isSynced = false;
@@ -117,7 +122,6 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         revision ??= await this.#list();
-        waits = this.#waits();
         if (!this.#isSynced) {
           this.#isSynced = true;
           this.#synced.resolve();
@@ -128,7 +132,10 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
           signal,
         })) {
           revision = this.#take(event);
+          waits = this.#waits();
         }
+        // Servers end a watch now and then; one that ends each at once is not asked in a loop.
+        await this.#clock.sleep(waits.next().value, signal);
       } catch (error) {
         if (signal.aborted) return;
         if (isExpired(error)) {
