@@ -34,4 +34,5 @@ export async function writeFileAtomic(
 }
 
 /** Whether a file-system call failed because there is no such file. */
-export const isMissingFile = (error: unknown): boolean => (error as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
+export const isMissingFile = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException | undefined)?.code === "ENOENT";

@@ -1,6 +1,17 @@
 /** What any daemon needs and Kubernetes has nothing to do with: time, retries, queues, files, logs, certificates. */
 export { systemClock, type Clock } from "./clock.ts";
 export { backoff, type BackoffOptions } from "./backoff.ts";
+export {
+  readPidFile,
+  signalProcess,
+  startDaemon,
+  startTimeOf,
+  stopDaemon,
+  waitForExit,
+  writePidFile,
+  type DaemonOptions,
+  type ProcessId,
+} from "./daemon.ts";
 export { isMissingFile, writeFileAtomic } from "./files.ts";
 export { KeyedQueue, type KeyedQueueOptions, type Requeue } from "./keyed-queue.ts";
 export { createLogger, silentLogger, type Logger, type LogLevel } from "./log.ts";

@@ -83,7 +83,11 @@ export class FakeClock implements Clock {
  */
 export async function eventually<T>(
   check: () => T | undefined | false | Promise<T | undefined | false>,
-  { timeoutMs = 20_000, everyMs = 25, what = "condition" }: { timeoutMs?: number; everyMs?: number; what?: string } = {},
+  {
+    timeoutMs = 20_000,
+    everyMs = 25,
+    what = "condition",
+  }: { timeoutMs?: number; everyMs?: number; what?: string } = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   let failure: unknown;
@@ -95,7 +99,8 @@ export async function eventually<T>(
     } catch (error) {
       failure = error;
     }
-    if (performance.now() > deadline) throw new Error(`Gave up after ${timeoutMs} ms waiting for ${what}`, { cause: failure });
+    if (performance.now() > deadline)
+      throw new Error(`Gave up after ${timeoutMs} ms waiting for ${what}`, { cause: failure });
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
