@@ -1,0 +1,144 @@
+import { parseArgs } from "node:util";
+
+/** One option of a command. Each can also be given in the environment: `--data-dir` as `SKERRY_DATA_DIR`. */
+export interface Option {
+  readonly type: "string" | "boolean";
+  readonly summary: string;
+  /** What stands for the value in `--help`: `DIR`. */
+  readonly value?: string;
+  readonly short?: string;
+  readonly default?: string;
+}
+
+/** A command as data: what `--help` shows, and what runs. */
+export interface Command {
+  /** Its words: `token create`. */
+  readonly name: string;
+  /** The words after the name, as help shows them: `HOST:PORT TOKEN`. */
+  readonly operands?: string;
+  readonly summary: string;
+  readonly details?: string;
+  readonly options?: Readonly<Record<string, Option>>;
+  /** How many operands it takes at least and at most; none when absent. */
+  readonly arity?: readonly [least: number, most: number];
+  /** Takes every word after its name as it stands, options too. */
+  readonly raw?: boolean;
+  /** Does it; resolves with the exit code, 0 when it is nothing. */
+  run(call: Call): Promise<number | void>;
+}
+
+/** A command as it was called. */
+export interface Call {
+  readonly operands: readonly string[];
+  /** The value of a string option, from the flag, the environment or its default. */
+  option(name: string): string | undefined;
+  flag(name: string): boolean;
+  readonly env: NodeJS.ProcessEnv;
+  /** Aborts when the user interrupts. */
+  readonly signal: AbortSignal;
+}
+
+/** The caller's mistake or the machine's state: said in one line, with what mends it, and no stack. */
+export class UserError extends Error {
+  override name = "UserError";
+  readonly exitCode: number;
+
+  constructor(message: string, options: ErrorOptions & { exitCode?: number } = {}) {
+    super(message, options);
+    this.exitCode = options.exitCode ?? 1;
+  }
+}
+
+/** Misuse of the command line itself; exits with 2, as is usual. */
+export class UsageError extends UserError {
+  override name = "UsageError";
+
+  constructor(message: string) {
+    super(message, { exitCode: 2 });
+  }
+}
+
+export const COMMON_OPTIONS: Readonly<Record<string, Option>> = {
+  "data-dir": {
+    type: "string",
+    value: "DIR",
+    default: "/var/lib/skerry",
+    summary: "Where this instance keeps everything; several live side by side",
+  },
+  help: { type: "boolean", short: "h", summary: "Show this help" },
+};
+
+const variableOf = (option: string): string => `SKERRY_${option.replaceAll("-", "_").toUpperCase()}`;
+
+/** Reads the words after a command's name. */
+export function parseCall(
+  command: Command,
+  words: readonly string[],
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Call {
+  if (command.raw) {
+    return {
+      operands: words,
+      option: (name) => env[variableOf(name)] ?? COMMON_OPTIONS[name]?.default,
+      flag: () => false,
+      env,
+      signal,
+    };
+  }
+  const options = { ...command.options, ...COMMON_OPTIONS };
+  let parsed: { values: Record<string, string | boolean | undefined>; positionals: string[] };
+  try {
+    parsed = parseArgs({
+      args: [...words],
+      allowPositionals: true,
+      options: Object.fromEntries(
+        Object.entries(options).map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]),
+      ),
+    }) as typeof parsed;
+  } catch (error) {
+    const [text = ""] = (error as Error).message.split("\n");
+    throw new UsageError(
+      `${text.replace(/\. To specify a positional.*$/, "").replace(/\.$/, "")}; see skerry ${command.name} --help`,
+    );
+  }
+  const { values, positionals } = parsed;
+  const [least, most] = command.arity ?? [0, 0];
+  if (values["help"] !== true) {
+    if (positionals.length < least) {
+      throw new UsageError(
+        `skerry ${command.name} needs ${command.operands ?? "more words"}; see skerry ${command.name} --help`,
+      );
+    }
+    const extra = positionals[most];
+    if (extra !== undefined) {
+      throw new UsageError(`skerry ${command.name} does not take "${extra}"; see skerry ${command.name} --help`);
+    }
+  }
+  return {
+    operands: positionals,
+    option: (name) => {
+      const given = values[name];
+      return typeof given === "string" ? given : (env[variableOf(name)] ?? options[name]?.default);
+    },
+    flag: (name) => values[name] === true || /^(1|true|yes)$/i.test(env[variableOf(name)] ?? ""),
+    env,
+    signal,
+  };
+}
+
+/** The help text of one command. */
+export function helpOf(command: Command): string {
+  const options = Object.entries({ ...command.options, ...COMMON_OPTIONS }).map(([name, option]) => {
+    const flag = `${option.short ? `-${option.short}, ` : "    "}--${name}${option.value ? ` ${option.value}` : ""}`;
+    return `  ${flag.padEnd(26)} ${option.summary}${option.default ? ` (default ${option.default})` : ""}`;
+  });
+  return [
+    `Usage: skerry ${command.name}${command.operands ? ` ${command.operands}` : ""}${command.raw ? "" : " [OPTIONS]"}`,
+    "",
+    command.summary,
+    ...(command.details ? ["", command.details] : []),
+    ...(command.raw ? [] : ["", "Options (each also in the environment, --data-dir as SKERRY_DATA_DIR):", ...options]),
+    "",
+  ].join("\n");
+}

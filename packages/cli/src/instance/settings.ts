@@ -1,0 +1,100 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { isMissingFile, writeFileAtomic } from "@skerry/base";
+import { UserError } from "../command.ts";
+import { freeClusterCidr } from "./cidr.ts";
+import type { Layout } from "./layout.ts";
+
+/** What was decided when an instance was made, and holds until its data is removed. */
+export interface Settings {
+  /** Tells this instance's bridges, rules and names apart from another's: eight hex digits. */
+  readonly id: string;
+  /** What runs here: `cloud` and `edge` after `up`, `edge` alone after `join`. */
+  readonly roles: readonly ("cloud" | "edge")[];
+  readonly apiPort: number;
+  readonly linkPort: number;
+  /** Pods get their addresses from here, a /24 for each node. Empty for an edge alone: its cloud decides. */
+  readonly clusterCidr: string;
+  readonly nodeName: string;
+  readonly sample: boolean;
+}
+
+export interface SettingsRequest {
+  roles: Settings["roles"];
+  apiPort?: number;
+  linkPort?: number;
+  clusterCidr?: string;
+  nodeName?: string;
+  sample: boolean;
+}
+
+export async function readSettings(layout: Layout): Promise<Settings | undefined> {
+  let text: string;
+  try {
+    text = await readFile(layout.settings, "utf8");
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw error;
+  }
+  try {
+    return JSON.parse(text) as Settings;
+  } catch (error) {
+    throw new UserError(
+      `Cannot read ${layout.settings}: it is not JSON; restore it, or remove the instance with skerry down -v`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The settings of the instance, made and kept when there are none yet. What contradicts kept ones is refused: data depends on them. */
+export async function ensureSettings(layout: Layout, request: SettingsRequest): Promise<Settings> {
+  const kept = await readSettings(layout);
+  if (kept) {
+    const differences = [
+      request.clusterCidr !== undefined &&
+        request.clusterCidr !== kept.clusterCidr &&
+        `--cluster-cidr ${kept.clusterCidr}`,
+      request.nodeName !== undefined && request.nodeName !== kept.nodeName && `--node-name ${kept.nodeName}`,
+    ].filter((text) => text !== false);
+    if (differences.length > 0) {
+      throw new UserError(
+        `The instance in ${layout.dataDir} was made with ${differences.join(" and ")}; ` +
+          "leave the option out, or make another instance with --data-dir, or remove this one's data with skerry down -v",
+      );
+    }
+    const settings = {
+      ...kept,
+      apiPort: request.apiPort ?? kept.apiPort,
+      linkPort: request.linkPort ?? kept.linkPort,
+    };
+    if (settings.apiPort !== kept.apiPort || settings.linkPort !== kept.linkPort) await write(layout, settings);
+    return settings;
+  }
+  const settings: Settings = {
+    id: randomBytes(4).toString("hex"),
+    roles: request.roles,
+    apiPort: request.apiPort ?? 6443,
+    linkPort: request.linkPort ?? 10_000,
+    clusterCidr: request.roles.includes("cloud") ? (request.clusterCidr ?? (await freeClusterCidr())) : "",
+    nodeName: request.nodeName ?? nodeNameOf(hostname()),
+    sample: request.sample,
+  };
+  await mkdir(layout.dataDir, { recursive: true, mode: 0o711 });
+  await write(layout, settings);
+  return settings;
+}
+
+const write = (layout: Layout, settings: Settings): Promise<void> =>
+  writeFileAtomic(layout.settings, `${JSON.stringify(settings, undefined, 2)}\n`);
+
+/** A host name as a node's name: a DNS-1123 subdomain, lower case. */
+export function nodeNameOf(host: string): string {
+  const name = host
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.-]+/g, "-")
+    .replaceAll(/^[-.]+|[-.]+$/g, "");
+  return name === "" ? "edge" : name.slice(0, 253);
+}
