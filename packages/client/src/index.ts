@@ -10,4 +10,6 @@ export type {
   WatchOptions,
   WriteOptions,
 } from "./client.ts";
+export { HttpsClient, type HttpsClientOptions } from "./https-client.ts";
 export { Informer, type ChangeHandler, type IndexFunction, type InformerOptions } from "./informer.ts";
+export { Informers } from "./informers.ts";

@@ -22,6 +22,14 @@ export interface InformerOptions<T extends KubeObject> {
   log?: Logger;
 }
 
+interface Index<T extends KubeObject> {
+  readonly name: string;
+  readonly of: IndexFunction<T>;
+  /** The ids of the objects that have a value, and the values that an object had when it was indexed. */
+  readonly keys: Map<string, Set<string>>;
+  readonly values: Map<string, readonly string[]>;
+}
+
 /** How many items a page of the first list has. */
 const PAGE = 500;
 
@@ -39,12 +47,7 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
   readonly #objects = new Map<string, Encoded<T>>();
-  readonly #indexes: {
-    name: string;
-    of: IndexFunction<T>;
-    keys: Map<string, Set<string>>;
-    values: Map<string, readonly string[]>;
-  }[];
+  readonly #indexes: Index<T>[] = [];
   readonly #handlers = new Set<ChangeHandler<T>>();
   #running: Promise<void> | undefined;
   #isSynced = false;
@@ -56,12 +59,15 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#log = options.log ?? silentLogger;
-    this.#indexes = Object.entries(options.indexes ?? {}).map(([name, of]) => ({
-      name,
-      of,
-      keys: new Map(),
-      values: new Map(),
-    }));
+    for (const [name, of] of Object.entries(options.indexes ?? {})) this.addIndex(name, of);
+  }
+
+  /** Lets objects be found by what `of` gives for them. Adding an index that is there already changes nothing. */
+  addIndex(name: string, of: IndexFunction<T>): void {
+    if (this.#indexes.some((index) => index.name === name)) return;
+    const index: Index<T> = { name, of, keys: new Map(), values: new Map() };
+    this.#indexes.push(index);
+    for (const [id, object] of this.#objects) this.#reindex(index, id, object);
   }
 
   start(): void {
@@ -194,18 +200,7 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     const previous = this.#objects.get(id);
     if (previous?.revision === object.revision) return;
     this.#objects.set(id, object);
-    for (const index of this.#indexes) {
-      const values = index.of(object.decode());
-      const before = index.values.get(id) ?? [];
-      if (values.length === before.length && values.every((value, i) => value === before[i])) continue;
-      this.#unindex(index, id, before);
-      for (const value of values) {
-        const keys = index.keys.get(value);
-        if (keys) keys.add(id);
-        else index.keys.set(value, new Set([id]));
-      }
-      index.values.set(id, values);
-    }
+    for (const index of this.#indexes) this.#reindex(index, id, object);
     this.#tell(object.key, object, previous);
   }
 
@@ -221,7 +216,20 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     this.#tell(key, undefined, previous);
   }
 
-  #unindex(index: { keys: Map<string, Set<string>> }, id: string, values: readonly string[]): void {
+  #reindex(index: Index<T>, id: string, object: Encoded<T>): void {
+    const values = index.of(object.decode());
+    const before = index.values.get(id) ?? [];
+    if (values.length === before.length && values.every((value, i) => value === before[i])) return;
+    this.#unindex(index, id, before);
+    for (const value of values) {
+      const keys = index.keys.get(value);
+      if (keys) keys.add(id);
+      else index.keys.set(value, new Set([id]));
+    }
+    index.values.set(id, values);
+  }
+
+  #unindex(index: Index<T>, id: string, values: readonly string[]): void {
     for (const value of values) {
       const keys = index.keys.get(value);
       keys?.delete(id);
