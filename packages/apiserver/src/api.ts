@@ -49,12 +49,21 @@ export interface DeleteResult {
   object: Encoded;
 }
 
-/** An object as the client sent it, before defaults, with what the decoder noticed (unknown or duplicate fields). */
+/** An object as the client sent it, before defaults and before it is held against its schema. */
 export interface DecodedBody {
   object: KubeObject;
-  /** Complaints such as `unknown field "spec.foo"`, handled by `fieldValidation`. */
+  /**
+   * What the decoder noticed in the text, such as `duplicate field "spec.replicas"`. The registry, which knows the schema, adds unknown fields,
+   * and `fieldValidation` says what becomes of both.
+   */
   problems: readonly string[];
 }
+
+/**
+ * Answers a create of something that is computed and never stored: a review, a token. Given to the registry by
+ * `resource.group` (`selfsubjectaccessreviews.authorization.k8s.io`) or with a subresource (`serviceaccounts/token`).
+ */
+export type VirtualHandler = (context: RequestContext, request: CreateRequest) => Promise<KubeObject>;
 
 export interface BodyRequest {
   body: DecodedBody;
