@@ -13,3 +13,41 @@ export {
 } from "./object.ts";
 export { apiVersionOf, resourceOf, type Kind } from "./kind.ts";
 export type { Definition, Field, FieldType, ListType } from "./schema.ts";
+export {
+  alreadyExists,
+  badRequest,
+  conflict,
+  expired,
+  forbidden,
+  gone,
+  internalError,
+  invalid,
+  isAlreadyExists,
+  isConflict,
+  isExpired,
+  isForbidden,
+  isInvalid,
+  isNotFound,
+  methodNotAllowed,
+  notAcceptable,
+  notFound,
+  OBJECT_MODIFIED,
+  requestEntityTooLarge,
+  resourceNotFound,
+  resourceVersionTooLarge,
+  serverTimeout,
+  serviceUnavailable,
+  StatusError,
+  statusOf,
+  timeout,
+  tooManyRequests,
+  unauthorized,
+  unsupportedMediaType,
+  type Status,
+  type StatusCause,
+  type StatusDetails,
+  type StatusErrorOptions,
+  type StatusReason,
+} from "./status.ts";
+export { childPath, errorList, fieldError, itemPath, type FieldError, type FieldErrorType } from "./field-error.ts";
+export { quote } from "./quote.ts";
