@@ -25,3 +25,6 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** A wall time in milliseconds as RFC 3339 in whole seconds, UTC: the form of times in Kubernetes objects. */
+export const timestamp = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;

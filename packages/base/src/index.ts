@@ -1,5 +1,5 @@
 /** What any daemon needs and Kubernetes has nothing to do with: time, retries, queues, files, logs, certificates. */
-export { systemClock, type Clock } from "./clock.ts";
+export { systemClock, timestamp, type Clock } from "./clock.ts";
 export { backoff, type BackoffOptions } from "./backoff.ts";
 export {
   readPidFile,

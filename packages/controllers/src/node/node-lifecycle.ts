@@ -1,0 +1,206 @@
+import { silentLogger, systemClock, timestamp, type Clock, type Logger, type Requeue } from "@skerry/base";
+import type { Client, Informer, Informers } from "@skerry/client";
+import { kinds, type ObjectKey } from "@skerry/machinery";
+import type { Lease, Node, NodeCondition, Pod, Taint } from "@skerry/machinery/types";
+import { Controller } from "../controller.ts";
+import { referenceTo, type EventRecorder } from "../events.ts";
+import { PodCidrs } from "./pod-cidr.ts";
+
+export interface NodeLifecycleOptions {
+  client: Client;
+  informers: Informers;
+  events: EventRecorder;
+  clusterCidr: string;
+  /** How old a node's lease may be before the node counts as lost, in milliseconds. */
+  graceMs?: number;
+  clock?: Clock;
+  random?: () => number;
+  log?: Logger;
+}
+
+/** The namespace in which each node has a lease of its name (KEP-589). */
+export const LEASE_NAMESPACE = "kube-node-lease";
+const NOT_READY = "node.kubernetes.io/not-ready";
+const UNREACHABLE = "node.kubernetes.io/unreachable";
+
+/**
+ * Gives nodes their share of the pod network, and says honestly what is known of them: a node whose lease grows old has conditions Unknown,
+ * is tainted so that nothing new is placed there, and its pods are shown as not ready. They are not deleted: the edge goes on alone.
+ */
+export class NodeLifecycle implements AsyncDisposable {
+  readonly #client: Client;
+  readonly #nodes: Informer<Node>;
+  readonly #leases: Informer<Lease>;
+  readonly #pods: Informer<Pod>;
+  readonly #events: EventRecorder;
+  readonly #clock: Clock;
+  readonly #graceMs: number;
+  readonly #cidrs: PodCidrs;
+  readonly #controller: Controller;
+  readonly #ends: (() => void)[] = [];
+  /** When this process first saw each node's lease as it is, in monotonic milliseconds: wall clocks of machines differ and jump. */
+  readonly #seen = new Map<string, { revision: string; at: number }>();
+
+  constructor(options: NodeLifecycleOptions) {
+    this.#client = options.client;
+    this.#nodes = options.informers.of(kinds.Node);
+    this.#leases = options.informers.of(kinds.Lease);
+    this.#pods = options.informers.of(kinds.Pod);
+    this.#pods.addIndex("node", (pod) => (pod.spec?.nodeName ? [pod.spec.nodeName] : []));
+    this.#events = options.events;
+    this.#clock = options.clock ?? systemClock;
+    this.#graceMs = options.graceMs ?? 40_000;
+    this.#cidrs = new PodCidrs(options.clusterCidr);
+    this.#controller = new Controller({
+      name: "node-lifecycle",
+      workers: 4,
+      reconcile: (key, signal) => this.#reconcile(key, signal),
+      clock: this.#clock,
+      log: options.log ?? silentLogger,
+      ...(options.random && { random: options.random }),
+    });
+  }
+
+  start(): void {
+    for (const node of this.#nodes.values()) {
+      const cidr = node.decode().spec?.podCIDR;
+      if (cidr) this.#cidrs.occupy(cidr, node.key.name);
+    }
+    this.#ends.push(
+      this.#nodes.onChange((key, current) => {
+        if (current) {
+          this.#controller.enqueue(key);
+          return;
+        }
+        this.#cidrs.release(key.name);
+        this.#seen.delete(key.name);
+      }),
+      this.#leases.onChange(({ namespace, name }, current, previous) => {
+        if (namespace !== LEASE_NAMESPACE || !current) return;
+        this.#seen.set(name, { revision: current.revision, at: this.#clock.monotonic() });
+        // A renewal matters only to a node that was given up: it is looked at when its time is over, too.
+        const node = this.#nodes.get({ namespace: "", name })?.decode();
+        if (!previous || (node && isLost(node))) this.#controller.enqueue({ namespace: "", name });
+      }),
+    );
+    this.#controller.start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const end of this.#ends) end();
+    await this.#controller[Symbol.asyncDispose]();
+  }
+
+  async #reconcile(key: ObjectKey, signal: AbortSignal): Promise<Requeue | void> {
+    const node = this.#nodes.get(key)?.decode();
+    if (!node || node.metadata.deletionTimestamp !== undefined) return;
+    const now = this.#clock.monotonic();
+    let seen = this.#seen.get(key.name);
+    if (!seen) {
+      // Never renewed as far as we know: its time begins with our first look.
+      seen = { revision: "", at: now };
+      this.#seen.set(key.name, seen);
+    }
+    const leftMs = seen.at + this.#graceMs - now;
+    const lost = leftMs <= 0;
+
+    if (lost && !isLost(node)) await this.#giveUp(node, signal);
+    await this.#settle(node, lost, signal);
+    if (lost) await this.#markPods(key.name, signal);
+    return lost ? undefined : { requeueAfterMs: leftMs };
+  }
+
+  /** Says in the node's conditions that nothing has been heard from it. */
+  async #giveUp(node: Node, signal: AbortSignal): Promise<void> {
+    const now = timestamp(this.#clock.now());
+    const conditions: NodeCondition[] = (node.status?.conditions ?? []).map((condition) => ({
+      ...condition,
+      status: "Unknown",
+      reason: "NodeStatusUnknown",
+      message: "The node's link is down: nothing has been heard from it.",
+      lastTransitionTime: condition.status === "Unknown" ? (condition.lastTransitionTime ?? now) : now,
+    }));
+    if (!conditions.some((condition) => condition.type === "Ready")) {
+      conditions.push({
+        type: "Ready",
+        status: "Unknown",
+        reason: "NodeStatusNeverUpdated",
+        message: "The node has never reported.",
+        lastTransitionTime: now,
+      });
+    }
+    await this.#client.patch(
+      kinds.Node,
+      { namespace: "", name: node.metadata.name ?? "" },
+      { type: "strategic-merge-patch+json", body: { status: { conditions } } },
+      { subresource: "status", signal },
+    );
+    this.#events.record(
+      referenceTo(kinds.Node, node),
+      "Normal",
+      "NodeNotReady",
+      `Node ${node.metadata.name} status is now: NodeNotReady`,
+    );
+  }
+
+  /** Gives the node its network, and the taints that its state calls for. */
+  async #settle(node: Node, lost: boolean, signal: AbortSignal): Promise<void> {
+    const name = node.metadata.name ?? "";
+    const ready = node.status?.conditions?.find((condition) => condition.type === "Ready")?.status;
+    const key = lost || ready === "Unknown" ? UNREACHABLE : ready === "True" ? undefined : NOT_READY;
+    const before = node.spec?.taints ?? [];
+    const taints = planTaints(before, key, timestamp(this.#clock.now()));
+    const cidr = node.spec?.podCIDR ? undefined : this.#cidrs.allocate(name);
+    if (taints === before && cidr === undefined) return;
+    await this.#client.patch(
+      kinds.Node,
+      { namespace: "", name },
+      {
+        type: "merge-patch+json",
+        body: {
+          // Taints are a list that others write too: a change since we looked must be looked at again.
+          metadata: { resourceVersion: node.metadata.resourceVersion },
+          spec: {
+            ...(taints !== before && { taints }),
+            ...(cidr !== undefined && { podCIDR: cidr, podCIDRs: [cidr] }),
+          },
+        },
+      },
+      { signal },
+    );
+  }
+
+  /** Shows the pods of a lost node as not ready: nobody can know whether they are. */
+  async #markPods(node: string, signal: AbortSignal): Promise<void> {
+    for (const entry of this.#pods.byIndex("node", node)) {
+      const pod = entry.decode();
+      if (pod.status?.conditions?.find((condition) => condition.type === "Ready")?.status !== "True") continue;
+      const condition = {
+        type: "Ready",
+        status: "False",
+        reason: "NodeNotReady",
+        lastTransitionTime: timestamp(this.#clock.now()),
+      };
+      await this.#client.patch(
+        kinds.Pod,
+        entry.key,
+        { type: "strategic-merge-patch+json", body: { status: { conditions: [condition] } } },
+        { subresource: "status", signal },
+      );
+    }
+  }
+}
+
+const isLost = (node: Node): boolean =>
+  node.status?.conditions?.find((condition) => condition.type === "Ready")?.status === "Unknown";
+
+/** The taints that a node should have: those of others as they are, and of ours the one that its state calls for, both effects. */
+export function planTaints(before: readonly Taint[], key: string | undefined, now: string): readonly Taint[] {
+  const isOurs = (taint: Taint): boolean => taint.key === NOT_READY || taint.key === UNREACHABLE;
+  const ours = before.filter(isOurs);
+  const isRight = key === undefined ? ours.length === 0 : ours.length === 2 && ours.every((taint) => taint.key === key);
+  if (isRight) return before;
+  const others = before.filter((taint) => !isOurs(taint));
+  if (key === undefined) return others;
+  return [...others, { key, effect: "NoSchedule", timeAdded: now }, { key, effect: "NoExecute", timeAdded: now }];
+}

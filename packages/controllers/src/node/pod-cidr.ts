@@ -1,0 +1,46 @@
+/** How many bits of a node's share of the cluster's network are its own: 254 pods. */
+const NODE_BITS = 24;
+
+/**
+ * Hands out a /24 of the cluster's network to each node. What is taken is read from the nodes themselves, so there is nothing to persist;
+ * between a choice and its arrival in the informer, the choice is remembered here.
+ */
+export class PodCidrs {
+  readonly #base: number;
+  readonly #count: number;
+  readonly #owners = new Map<string, string>();
+
+  /** @param clusterCidr An IPv4 network of /24 or larger, e.g. `10.42.0.0/16`. */
+  constructor(clusterCidr: string) {
+    const [address = "", bits = ""] = clusterCidr.split("/");
+    const size = Number(bits);
+    if (!(size >= 8 && size <= NODE_BITS)) {
+      throw new RangeError(`The cluster's network ${clusterCidr} must be between /8 and /24`);
+    }
+    this.#base = address.split(".").reduce((value, octet) => value * 256 + Number(octet), 0);
+    this.#count = 2 ** (NODE_BITS - size);
+  }
+
+  /** Notes that a node has a share. */
+  occupy(cidr: string, node: string): void {
+    this.#owners.set(cidr, node);
+  }
+
+  /** Gives back whatever the node had. */
+  release(node: string): void {
+    for (const [cidr, owner] of this.#owners) if (owner === node) this.#owners.delete(cidr);
+  }
+
+  /** The node's share, or the first free one, which is its from now on; undefined when none is left. */
+  allocate(node: string): string | undefined {
+    for (const [cidr, owner] of this.#owners) if (owner === node) return cidr;
+    for (let i = 0; i < this.#count; i++) {
+      const value = this.#base + i * 2 ** (32 - NODE_BITS);
+      const cidr = `${[24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".")}/${NODE_BITS}`;
+      if (this.#owners.has(cidr)) continue;
+      this.#owners.set(cidr, node);
+      return cidr;
+    }
+    return undefined;
+  }
+}
