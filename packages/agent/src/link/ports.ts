@@ -23,6 +23,12 @@ export interface LinkCache {
   /** What happened here, in order: Events and the like. */
   readonly messages: Outbox<Message>;
 
+  /**
+   * Told once per session when the difference of the hello has been committed: from then on what is held is all that the cloud
+   * wants here. Until the first time, after a cache was lost, nothing that runs is taken for an orphan.
+   */
+  inSync(): Promise<void>;
+
   /** Takes messages of the cloud for good. An id that was taken within the dedupe window (at least 10,000 ids) is passed over. */
   receive(messages: readonly Message[]): Promise<void>;
 }
