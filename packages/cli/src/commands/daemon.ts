@@ -1,0 +1,36 @@
+import type { Command } from "../command.ts";
+import { killInstanceDaemon, runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
+import { requireInstance } from "../instance/instance.ts";
+import type { Daemon } from "../instance/layout.ts";
+import { waitForCloud, waitForEdge } from "../instance/health.ts";
+
+export const daemonStart = (daemon: Daemon): Command => ({
+  name: `${daemon} start`,
+  summary: `Start the ${daemon} of this instance; nothing happens when it runs.`,
+  run: async (call) => {
+    const instance = await requireInstance(call, daemon);
+    await startInstanceDaemon(instance, daemon);
+    await (daemon === "cloud" ? waitForCloud(instance, call.signal) : waitForEdge(instance, call.signal));
+    console.log(`${daemon} runs as process ${(await runningDaemon(instance, daemon))?.pid}`);
+  },
+});
+
+export const daemonStop = (daemon: Daemon): Command => ({
+  name: `${daemon} stop`,
+  summary: `Stop the ${daemon} of this instance alone. Pods go on.`,
+  run: async (call) => {
+    const instance = await requireInstance(call, daemon);
+    await stopInstanceDaemon(instance, daemon);
+    console.log(`${daemon} is stopped`);
+  },
+});
+
+export const edgeKill: Command = {
+  name: "edge kill",
+  summary: "Kill the edge's agent alone with SIGKILL, as a crash would. Pods go on.",
+  run: async (call) => {
+    const instance = await requireInstance(call, "edge");
+    await killInstanceDaemon(instance, "edge");
+    console.log("edge is killed");
+  },
+};

@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import {
+  readPidFile,
+  signalProcess,
+  startDaemon,
+  stopDaemon,
+  waitForExit,
+  writeFileAtomic,
+  type ProcessId,
+} from "@skerry/base";
+import { UserError } from "../command.ts";
+import type { Instance } from "./instance.ts";
+import { logFileOf, pidFileOf, type Daemon } from "./layout.ts";
+import { unitName, unitText } from "./units.ts";
+
+const run = promisify(execFile);
+const ENTRY = fileURLToPath(new URL("../../../../bin/skerry.ts", import.meta.url));
+
+/** Node's own memory is part of the product: a small young generation, and code cached between starts. */
+export const nodeArguments = (daemon: Daemon): string[] =>
+  daemon === "cloud" ? ["--max-semi-space-size=16"] : ["--max-semi-space-size=2", "--optimize-for-size"];
+
+/** The command line of a daemon. */
+export const daemonCommand = ({ layout }: Instance, daemon: Daemon): string[] => [
+  process.execPath,
+  ...nodeArguments(daemon),
+  ENTRY,
+  daemon,
+  "--data-dir",
+  layout.dataDir,
+];
+
+/** Whether systemd is the init system here, and so keeps the daemons. */
+export const hasSystemd = (): boolean => existsSync("/run/systemd/system");
+
+/** The daemon's process, when it runs. */
+export const runningDaemon = ({ layout }: Instance, daemon: Daemon): Promise<ProcessId | undefined> =>
+  readPidFile(pidFileOf(layout, daemon));
+
+/** Starts a daemon unless it runs. It stays when we end: as a systemd unit where there is systemd, else in a session of its own. */
+export async function startInstanceDaemon(instance: Instance, daemon: Daemon): Promise<void> {
+  if (await runningDaemon(instance, daemon)) return;
+  const { layout } = instance;
+  if (hasSystemd()) {
+    const unit = unitName(instance, daemon);
+    await writeFileAtomic(path.join("/etc/systemd/system", unit), unitText(instance, daemon));
+    await systemctl("daemon-reload");
+    await systemctl("enable", "--now", unit);
+    return;
+  }
+  const [command = "", ...args] = daemonCommand(instance, daemon);
+  await startDaemon({
+    command,
+    args,
+    logFile: logFileOf(layout, daemon),
+    pidFile: pidFileOf(layout, daemon),
+    env: daemonEnvironment(instance),
+  });
+}
+
+/** What a daemon gets of our environment: nothing that could make two starts differ. */
+export function daemonEnvironment({ layout }: Instance): NodeJS.ProcessEnv {
+  return {
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    LANG: "C.UTF-8",
+    NODE_COMPILE_CACHE: layout.compileCache,
+  };
+}
+
+/** Stops a daemon and resolves when it has ended; containers are not touched. */
+export async function stopInstanceDaemon(instance: Instance, daemon: Daemon): Promise<void> {
+  const unit = unitName(instance, daemon);
+  if (hasSystemd() && existsSync(path.join("/etc/systemd/system", unit))) {
+    await systemctl("disable", "--now", unit);
+    await rm(path.join("/etc/systemd/system", unit), { force: true });
+    await systemctl("daemon-reload");
+  }
+  await stopDaemon(pidFileOf(instance.layout, daemon));
+}
+
+/** SIGKILL to that one process: what a crash does. */
+export async function killInstanceDaemon(instance: Instance, daemon: Daemon): Promise<void> {
+  const id = await runningDaemon(instance, daemon);
+  if (!id) throw new UserError(`The ${daemon} does not run`);
+  await signalProcess(id, "SIGKILL");
+  await waitForExit(id, { timeoutMs: 5_000 });
+}
+
+async function systemctl(...args: string[]): Promise<void> {
+  try {
+    await run("systemctl", args);
+  } catch (error) {
+    const text = String((error as { stderr?: string }).stderr ?? (error as Error).message).trim();
+    throw new UserError(`systemctl ${args.join(" ")} failed: ${text}`, { cause: error });
+  }
+}

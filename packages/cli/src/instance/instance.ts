@@ -1,0 +1,42 @@
+import { UserError, type Call } from "../command.ts";
+import { layoutOf, type Layout } from "./layout.ts";
+import { readSettings, type Settings } from "./settings.ts";
+
+/** One instance: where its files are, and what was decided for it. */
+export interface Instance {
+  readonly layout: Layout;
+  readonly settings: Settings;
+}
+
+export const layoutOfCall = (call: Call): Layout => layoutOf(call.option("data-dir") ?? "/var/lib/skerry");
+
+/** The instance in the call's data folder, if there is one. */
+export async function findInstance(call: Call): Promise<Instance | undefined> {
+  const layout = layoutOfCall(call);
+  const settings = await readSettings(layout);
+  return settings && { layout, settings };
+}
+
+/** The instance in the call's data folder; a clear refusal when there is none, or it does not have the role. */
+export async function requireInstance(call: Call, role?: "cloud" | "edge"): Promise<Instance> {
+  const instance = await findInstance(call);
+  if (!instance) {
+    const { dataDir } = layoutOfCall(call);
+    throw new UserError(`There is no instance in ${dataDir}; make one with skerry up, or name another with --data-dir`);
+  }
+  if (role && !instance.settings.roles.includes(role)) {
+    throw new UserError(`The instance in ${instance.layout.dataDir} runs no ${role}`);
+  }
+  return instance;
+}
+
+/** A port number from an option. */
+export function portOption(call: Call, name: string): number | undefined {
+  const text = call.option(name);
+  if (text === undefined) return undefined;
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new UserError(`--${name} takes a port between 1 and 65535, not "${text}"`, { exitCode: 2 });
+  }
+  return port;
+}

@@ -1,0 +1,44 @@
+import type { Instance } from "./instance.ts";
+import { daemonCommand, daemonEnvironment } from "./control.ts";
+import type { Daemon } from "./layout.ts";
+
+/** `skerry-cloud.service` for the machine's own instance, with the instance's id for others. */
+export const unitName = ({ layout, settings }: Instance, daemon: Daemon): string =>
+  layout.dataDir === "/var/lib/skerry" ? `skerry-${daemon}.service` : `skerry-${settings.id}-${daemon}.service`;
+
+/**
+ * A systemd unit for a daemon. The edge's containers are not in its cgroup, and only its main process is killed, so that pods
+ * go on while it restarts (systemd.kill(5), systemd.resource-control(5)).
+ */
+export function unitText(instance: Instance, daemon: Daemon): string {
+  const command = daemonCommand(instance, daemon).map(quote).join(" ");
+  const environment = Object.entries(daemonEnvironment(instance)).map(
+    ([name, value]) => `Environment=${quote(`${name}=${value}`)}`,
+  );
+  return [
+    "[Unit]",
+    `Description=Skerry ${daemon} (${instance.layout.dataDir})`,
+    "After=network-online.target",
+    "Wants=network-online.target",
+    "StartLimitIntervalSec=0",
+    "",
+    "[Service]",
+    `ExecStart=${command}`,
+    ...environment,
+    "Restart=always",
+    "RestartSec=1",
+    "TimeoutStopSec=20",
+    ...(daemon === "edge" ? ["KillMode=process", "Delegate=yes", "OOMScoreAdjust=-999", "TasksMax=infinity"] : []),
+    "LimitNOFILE=1048576",
+    "",
+    "[Install]",
+    "WantedBy=multi-user.target",
+    "",
+  ].join("\n");
+}
+
+/** One word of a unit file, in which % and $ have a meaning of their own (systemd.unit(5), "Specifiers"; systemd.service(5)). */
+function quote(word: string): string {
+  const escaped = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
+  return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}

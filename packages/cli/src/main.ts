@@ -1,0 +1,81 @@
+import { COMMANDS, COMMAND_NAMES } from "./commands/table.ts";
+import { helpOf, parseCall, UsageError, UserError } from "./command.ts";
+
+/** Runs the command that the words name and resolves with the exit code of the process. */
+export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.once(name, () => {
+      stop.abort(new UserError("Interrupted", { exitCode: name === "SIGINT" ? 130 : 143 }));
+      // What hangs must not keep the process: a second signal, or ten seconds, end it.
+      process.once(name, () => process.exit(1));
+      setTimeout(() => process.exit(process.exitCode ?? 1), 10_000).unref();
+    });
+  }
+  // A reader that has seen enough, as `head`, is no error.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  try {
+    return (await dispatch(words, env, stop.signal)) ?? 0;
+  } catch (error) {
+    if (error instanceof UserError) {
+      console.error(`skerry: ${error.message}`);
+      return error.exitCode;
+    }
+    console.error("skerry: this is a fault of Skerry itself, please report it:");
+    console.error(error);
+    return 70; // EX_SOFTWARE of sysexits.h
+  }
+}
+
+async function dispatch(words: readonly string[], env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number | void> {
+  const [first, second] = words;
+  if (first === undefined || first === "help" || first === "--help" || first === "-h") {
+    console.log(overview());
+    return first === undefined ? 2 : 0;
+  }
+  if (first === "--version") return dispatch(["version", ...words.slice(1)], env, signal);
+  const two = `${first} ${second}`;
+  const name = two in COMMANDS ? two : first;
+  const load = COMMANDS[name];
+  if (!load) {
+    const group = COMMAND_NAMES.filter((each) => each.startsWith(`${first} `));
+    if (group.length > 0)
+      throw new UsageError(`skerry ${first} needs one of: ${group.map((each) => each.split(" ")[1]).join(", ")}`);
+    throw new UsageError(`There is no command "${first}"; see skerry --help`);
+  }
+  const command = await load();
+  const rest = words.slice(name.split(" ").length);
+  if (rest.includes("--help") || rest.includes("-h")) {
+    if (!command.raw || rest.length === 1) {
+      console.log(helpOf(command));
+      return 0;
+    }
+  }
+  return command.run(parseCall(command, rest, env, signal));
+}
+
+function overview(): string {
+  return `Skerry runs containers at the edge and manages them with kubectl.
+
+Usage: skerry COMMAND [OPTIONS]
+
+  up                      Start everything on this machine: cloud, one edge, a sample
+  down [-v]               Stop it and keep its data; -v removes the data too
+  status [-o json]        What runs, how it is, what is wrong and how to mend it
+  check                   Preconditions and health of this machine
+  kubectl ARGS…           The pinned kubectl, on this instance
+  kubeconfig              Print the path of the kubeconfig
+  logs [cloud|edge|containerd] [-f]
+  token create [--ttl]    A token with which a machine joins
+  join HOST:PORT TOKEN    Make this machine an edge of a cloud elsewhere
+  image import|list       Images on this edge, without a registry
+  cloud, edge             The daemons in the foreground
+  cloud stop|start · edge stop|start|kill
+                          Control one daemon; containers go on
+  version
+
+Every command has --help. Several instances live side by side: give each a --data-dir.`;
+}

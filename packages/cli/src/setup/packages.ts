@@ -1,0 +1,81 @@
+import { execFile } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+import { UserError } from "../command.ts";
+
+const run = promisify(execFile);
+
+/** Something the edge needs of the machine, and the Debian package that brings it. */
+export interface Need {
+  readonly name: string;
+  readonly package: string;
+  /** Absolute paths, any of which satisfies it; a bare name is looked for in PATH and the sbin folders. */
+  readonly anyOf: readonly string[];
+}
+
+/** Where CNI plugins are: Debian's folder first, then the one that upstream's archives are unpacked to. */
+export const CNI_BIN_DIRS = ["/usr/lib/cni", "/opt/cni/bin"] as const;
+
+export const EDGE_NEEDS: readonly Need[] = [
+  { name: "containerd", package: "containerd", anyOf: ["containerd"] },
+  { name: "runc", package: "runc", anyOf: ["runc"] },
+  { name: "CNI plugins", package: "containernetworking-plugins", anyOf: CNI_BIN_DIRS.map((dir) => `${dir}/bridge`) },
+  { name: "iptables", package: "iptables", anyOf: ["iptables"] },
+  { name: "ip", package: "iproute2", anyOf: ["ip"] },
+  { name: "static busybox", package: "busybox-static", anyOf: ["/bin/busybox", "/usr/bin/busybox"] },
+  { name: "catatonit", package: "catatonit", anyOf: ["/usr/bin/catatonit", "/usr/libexec/podman/catatonit"] },
+];
+
+/** Folders of administrators' programs, which a user's PATH and sudo's may leave out. */
+const EXTRA_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/** The path of a program, or undefined when the machine has none. */
+export function findProgram(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const candidates = name.startsWith("/")
+    ? [name]
+    : [...(env["PATH"] ?? "").split(":"), ...EXTRA_PATH].filter((dir) => dir !== "").map((dir) => path.join(dir, name));
+  return candidates.find((file) => {
+    try {
+      accessSync(file, constants.X_OK);
+      return true;
+    } catch {
+      return false; // not there, or not ours to run: the next one
+    }
+  });
+}
+
+/** What the machine lacks. */
+export const missingNeeds = (needs: readonly Need[] = EDGE_NEEDS): Need[] =>
+  needs.filter((need) => !need.anyOf.some((program) => findProgram(program) !== undefined));
+
+/** Installs the packages of what is missing, and nothing else; what is there, whoever brought it, stays untouched. */
+export async function installNeeds(needs: readonly Need[], signal: AbortSignal): Promise<void> {
+  const packages = [...new Set(needs.map((need) => need.package))];
+  if (!findProgram("apt-get")) {
+    throw new UserError(
+      `This machine lacks ${needs.map((need) => need.name).join(", ")} and has no apt-get; ` +
+        `install what Debian calls ${packages.join(" ")} with its own package manager, then run this again`,
+    );
+  }
+  // Some packages start a service of their own when they are installed; ours is a private instance, so theirs need not run.
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
+  const options = { env, signal, maxBuffer: 16 << 20 };
+  const install = ["install", "-y", "-qq", "--no-install-recommends", ...packages];
+  try {
+    await run("apt-get", install, options);
+    return;
+  } catch {
+    signal.throwIfAborted();
+    // The lists may be missing or old: fetched once, then tried again.
+  }
+  try {
+    await run("apt-get", ["update", "-qq"], options);
+    await run("apt-get", install, options);
+  } catch (error) {
+    signal.throwIfAborted();
+    const text = String((error as { stderr?: string }).stderr ?? (error as Error).message);
+    const reason = text.split("\n").find((line) => line.startsWith("E:")) ?? text.trim().split("\n").at(-1);
+    throw new UserError(`apt-get install ${packages.join(" ")} failed: ${reason}`, { cause: error });
+  }
+}
