@@ -15,3 +15,36 @@ export {
 export { isMissingFile, writeFileAtomic } from "./files.ts";
 export { KeyedQueue, type KeyedQueueOptions, type Requeue } from "./keyed-queue.ts";
 export { createLogger, silentLogger, type Logger, type LogLevel } from "./log.ts";
+export {
+  CertificateError,
+  checkPeerCertificate,
+  verifyPeerCertificate,
+  type CertificateExpectation,
+  type CertificateProblem,
+} from "./certificate-check.ts";
+export {
+  BACKDATE_MS,
+  loadIdentity,
+  loadOrCreateAuthority,
+  loadOrIssue,
+  renewalTime,
+  saveIdentity,
+  type LeafOptions,
+} from "./certificate-files.ts";
+export {
+  assertAcceptableKey,
+  createAuthority,
+  createCsr,
+  createKey,
+  fingerprintOf,
+  issueCertificate,
+  keyFromPem,
+  keyToPem,
+  readCsr,
+  toPem,
+  type CertificateRequest,
+  type CertificateUsage,
+  type Identity,
+  type Subject,
+} from "./certificates.ts";
+export { DerError } from "./der.ts";
