@@ -1,0 +1,94 @@
+import { readFile } from "node:fs/promises";
+import http from "node:http";
+import path from "node:path";
+import { once } from "node:events";
+import { systemClock } from "@skerry/base";
+import { UserError } from "../command.ts";
+import { runningDaemon } from "./control.ts";
+import type { Instance } from "./instance.ts";
+import { adminClient } from "./kubeconfig.ts";
+import { logFileOf, type Daemon, type Layout } from "./layout.ts";
+
+/** How long a daemon may take until it answers, in milliseconds: a slow card, a first start without compiled code. */
+const START_TIMEOUT_MS = 60_000;
+
+/** What the agent says of itself on its socket. */
+export interface EdgeStatus {
+  nodeName: string;
+  link: { connected: boolean; since: string | undefined; server: string; lastError: string | undefined };
+  runtime: { ready: boolean; name: string; version: string };
+  pods: {
+    namespace: string;
+    name: string;
+    phase: string;
+    reason: string;
+    containers: number;
+    ready: number;
+    restarts: number;
+  }[];
+  problems: { what: string; mend: string }[];
+}
+
+export const edgeSocketOf = (layout: Layout): string => path.join(layout.runDir, "edge.sock");
+
+/** Resolves when the cloud's API is ready; rejects with the daemon's own words when it ends instead. */
+export async function waitForCloud(instance: Instance, signal: AbortSignal): Promise<void> {
+  await waitFor(instance, "cloud", signal, async () => {
+    await using client = await adminClient(instance.layout, { timeoutMs: 2_000 });
+    const answer = await client.raw("/readyz", { signal });
+    answer.resume();
+    return answer.statusCode === 200;
+  });
+}
+
+/** Resolves when the agent answers on its socket. */
+export async function waitForEdge(instance: Instance, signal: AbortSignal): Promise<void> {
+  await waitFor(instance, "edge", signal, async () => {
+    await edgeStatus(instance.layout);
+    return true;
+  });
+}
+
+/** Asks the agent how it is; works without any cloud. */
+export async function edgeStatus(layout: Layout): Promise<EdgeStatus> {
+  const request = http.get({ socketPath: edgeSocketOf(layout), path: "/status", timeout: 5_000 });
+  request.on("timeout", () => request.destroy(new Error("The agent does not answer on its socket")));
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  return JSON.parse(Buffer.concat(chunks).toString("utf8")) as EdgeStatus;
+}
+
+async function waitFor(
+  instance: Instance,
+  daemon: Daemon,
+  signal: AbortSignal,
+  isReady: () => Promise<boolean>,
+): Promise<void> {
+  const deadline = systemClock.monotonic() + START_TIMEOUT_MS;
+  let last: unknown;
+  for (;;) {
+    try {
+      if (await isReady()) return;
+    } catch (error) {
+      last = error;
+    }
+    if (!(await runningDaemon(instance, daemon))) throw await whyItEnded(instance.layout, daemon);
+    if (systemClock.monotonic() > deadline) {
+      throw new UserError(
+        `The ${daemon} runs but has not become ready within ${START_TIMEOUT_MS / 1000} s: ` +
+          `${(last as Error | undefined)?.message ?? "it answers that it is not ready"}; see ${logFileOf(instance.layout, daemon)}`,
+      );
+    }
+    await systemClock.sleep(25, signal);
+  }
+}
+
+/** The last thing that an ended daemon said to people: a line that begins with `skerry: `. */
+async function whyItEnded(layout: Layout, daemon: Daemon): Promise<UserError> {
+  const file = logFileOf(layout, daemon);
+  const lines = (await readFile(file, "utf8").catch(() => "")).trimEnd().split("\n");
+  const said = lines.findLast((line) => line.startsWith("skerry: "));
+  const why = said?.slice("skerry: ".length) ?? lines.at(-1) ?? "it said nothing";
+  return new UserError(`The ${daemon} has ended: ${why} (log: ${file})`);
+}

@@ -1,0 +1,298 @@
+import { silentLogger, systemClock, timestamp, type Clock, type Logger, type Requeue } from "@skerry/base";
+import type { Client, Informer, Informers } from "@skerry/client";
+import {
+  apiVersionOf,
+  isNotFound,
+  keyString,
+  kinds,
+  matchesLabels,
+  parseLabelSelector,
+  statusOf,
+  type ObjectKey,
+  type OwnerReference,
+} from "@skerry/machinery";
+import type { Pod, ReplicaSet, ReplicaSetStatus } from "@skerry/machinery/types";
+import { Controller } from "../controller.ts";
+import { referenceTo, type EventRecorder } from "../events.ts";
+import { availableInMs, controllerOf, isActive, isReady } from "../pods.ts";
+import { planReplicas } from "./plan.ts";
+
+export interface ReplicaSetControllerOptions {
+  client: Client;
+  informers: Informers;
+  events: EventRecorder;
+  clock?: Clock;
+  random?: () => number;
+  log?: Logger;
+}
+
+/** After this long a pod that we made and never saw is taken for deleted, in milliseconds. */
+const UNSEEN_MS = 300_000;
+
+/** Keeps as many pods of a template as a ReplicaSet wants. */
+export class ReplicaSetController implements AsyncDisposable {
+  readonly #client: Client;
+  readonly #sets: Informer<ReplicaSet>;
+  readonly #pods: Informer<Pod>;
+  readonly #events: EventRecorder;
+  readonly #clock: Clock;
+  readonly #controller: Controller;
+  readonly #ends: (() => void)[] = [];
+  /** What we wrote and the informer has not shown yet, by set: the uids of pods made and deleted, and since when. */
+  readonly #unseen = new Map<string, { made: Map<string, number>; deleted: Map<string, number> }>();
+
+  constructor(options: ReplicaSetControllerOptions) {
+    this.#client = options.client;
+    this.#sets = options.informers.of(kinds.ReplicaSet);
+    this.#pods = options.informers.of(kinds.Pod);
+    this.#pods.addIndex("controller", (pod) => {
+      const owner = controllerOf(pod);
+      return owner ? [owner.uid] : [];
+    });
+    this.#pods.addIndex("orphan", (pod) => (controllerOf(pod) ? [] : [pod.metadata.namespace ?? ""]));
+    this.#events = options.events;
+    this.#clock = options.clock ?? systemClock;
+    this.#controller = new Controller({
+      name: "replicaset",
+      workers: 4,
+      reconcile: (key, signal) => this.#reconcile(key, signal),
+      clock: this.#clock,
+      log: options.log ?? silentLogger,
+      ...(options.random && { random: options.random }),
+    });
+  }
+
+  start(): void {
+    this.#ends.push(
+      this.#sets.onChange((key, current) => {
+        if (!current) this.#unseen.delete(keyString(key));
+        this.#controller.enqueue(key);
+      }),
+      this.#pods.onChange((key, current, previous) => {
+        for (const pod of [current?.decode(), previous?.decode()]) {
+          if (!pod) continue;
+          const owner = controllerOf(pod);
+          if (owner?.kind === "ReplicaSet") this.#controller.enqueue({ namespace: key.namespace, name: owner.name });
+          else if (!owner) this.#enqueueMatching(pod, key.namespace);
+        }
+      }),
+    );
+    this.#controller.start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const end of this.#ends) end();
+    await this.#controller[Symbol.asyncDispose]();
+  }
+
+  #enqueueMatching(pod: Pod, namespace: string): void {
+    if (pod.metadata.labels === undefined) return;
+    for (const set of this.#sets.values(namespace)) {
+      if (matches(set.decode(), pod)) this.#controller.enqueue(set.key);
+    }
+  }
+
+  async #reconcile(key: ObjectKey, signal: AbortSignal): Promise<Requeue | void> {
+    const set = this.#sets.get(key)?.decode();
+    if (!set) return;
+    const pods = await this.#claim(set, signal);
+    const active = pods.filter(isActive);
+    let failure: { reason: string; message: string } | undefined;
+    if (set.metadata.deletionTimestamp === undefined && this.#hasSeenAll(key, set)) {
+      failure = await this.#scale(key, set, active, signal);
+    }
+    return this.#report(set, active, failure, signal);
+  }
+
+  /** The set's pods: its own that still match, and orphans that match, which become its own. */
+  async #claim(set: ReplicaSet, signal: AbortSignal): Promise<Pod[]> {
+    const { namespace = "", uid = "" } = set.metadata;
+    const claimed: Pod[] = [];
+    for (const entry of this.#pods.byIndex("controller", uid)) {
+      const pod = entry.decode();
+      if (matches(set, pod)) claimed.push(pod);
+      else if (pod.metadata.deletionTimestamp === undefined)
+        await this.#setOwners(entry.key, pod, withoutOwner(pod, uid), signal);
+    }
+    if (set.metadata.deletionTimestamp !== undefined) return claimed;
+    for (const entry of this.#pods.byIndex("orphan", namespace)) {
+      const pod = entry.decode();
+      if (!isActive(pod) || !matches(set, pod)) continue;
+      const owners = [...(pod.metadata.ownerReferences ?? []), ownerReferenceTo(set)];
+      await this.#setOwners(entry.key, pod, owners, signal);
+      claimed.push(pod);
+    }
+    return claimed;
+  }
+
+  async #setOwners(
+    key: ObjectKey,
+    pod: Pod,
+    ownerReferences: readonly OwnerReference[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { uid, resourceVersion } = pod.metadata;
+    try {
+      // The uid and revision make sure that it is still the pod that we looked at.
+      const body = { metadata: { uid, resourceVersion, ownerReferences } };
+      await this.#client.patch(kinds.Pod, key, { type: "merge-patch+json", body }, { signal });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  /** Whether the informer shows everything that we wrote for the set; acting before would make or delete too many. */
+  #hasSeenAll(key: ObjectKey, set: ReplicaSet): boolean {
+    const unseen = this.#unseen.get(keyString(key));
+    if (!unseen) return true;
+    const own = new Map(
+      [...this.#pods.byIndex("controller", set.metadata.uid ?? "")].map((entry) => [
+        entry.decode().metadata.uid,
+        entry.decode(),
+      ]),
+    );
+    const now = this.#clock.monotonic();
+    for (const [uid, at] of unseen.made) if (own.has(uid) || now - at > UNSEEN_MS) unseen.made.delete(uid);
+    for (const [uid, at] of unseen.deleted) {
+      const pod = own.get(uid);
+      if (!pod || !isActive(pod) || now - at > UNSEEN_MS) unseen.deleted.delete(uid);
+    }
+    return unseen.made.size === 0 && unseen.deleted.size === 0;
+  }
+
+  async #scale(
+    key: ObjectKey,
+    set: ReplicaSet,
+    active: readonly Pod[],
+    signal: AbortSignal,
+  ): Promise<{ reason: string; message: string } | undefined> {
+    const plan = planReplicas(set.spec?.replicas ?? 1, active);
+    if (plan.create === 0 && plan.remove.length === 0) return undefined;
+    const unseen = this.#unseen.get(keyString(key)) ?? {
+      made: new Map<string, number>(),
+      deleted: new Map<string, number>(),
+    };
+    this.#unseen.set(keyString(key), unseen);
+    const reference = referenceTo(kinds.ReplicaSet, set);
+    try {
+      // A refusal for one is a refusal for all: begin with one, then twice as many, so that a quota is not run against 500 times.
+      for (let done = 0, size = 1; done < plan.create; done += size, size = Math.min(size * 2, 64)) {
+        const batch = Array.from({ length: Math.min(size, plan.create - done) }, async () => {
+          const pod = await this.#client.create(kinds.Pod, podOf(set), { signal });
+          const { uid = "", name } = pod.decode().metadata;
+          unseen.made.set(uid, this.#clock.monotonic());
+          this.#events.record(reference, "Normal", "SuccessfulCreate", `Created pod: ${name}`);
+        });
+        for (const result of await Promise.allSettled(batch)) if (result.status === "rejected") throw result.reason;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      const message = `Error creating: ${(error as Error).message}`;
+      this.#events.record(reference, "Warning", "FailedCreate", message);
+      if (statusOf(error) === undefined) throw error;
+      this.#controller.enqueueAfter(key, 5_000);
+      return { reason: "FailedCreate", message };
+    }
+    for (const pod of plan.remove) {
+      const { uid = "", name = "", namespace = "" } = pod.metadata;
+      try {
+        await this.#client.delete(kinds.Pod, { namespace, name }, { preconditions: { uid }, signal });
+        unseen.deleted.set(uid, this.#clock.monotonic());
+        this.#events.record(reference, "Normal", "SuccessfulDelete", `Deleted pod: ${name}`);
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  /** Writes the status when it differs, and says when to look again because a pod becomes available by time alone. */
+  async #report(
+    set: ReplicaSet,
+    active: readonly Pod[],
+    failure: { reason: string; message: string } | undefined,
+    signal: AbortSignal,
+  ): Promise<Requeue | void> {
+    const minReady = set.spec?.minReadySeconds ?? 0;
+    const now = this.#clock.now();
+    const waits = active.map((pod) => availableInMs(pod, minReady, now));
+    const templateLabels = Object.entries(set.spec?.template?.metadata?.labels ?? {});
+    const before = set.status;
+    const condition = failure && {
+      type: "ReplicaFailure",
+      status: "True",
+      ...failure,
+      lastTransitionTime:
+        before?.conditions?.find((each) => each.type === "ReplicaFailure")?.lastTransitionTime ?? timestamp(now),
+    };
+    const status: ReplicaSetStatus = {
+      replicas: active.length,
+      fullyLabeledReplicas: active.filter((pod) =>
+        templateLabels.every(([name, value]) => pod.metadata.labels?.[name] === value),
+      ).length,
+      readyReplicas: active.filter(isReady).length,
+      availableReplicas: waits.filter((wait) => wait === 0).length,
+      observedGeneration: set.metadata.generation ?? 0,
+      ...(condition && { conditions: [condition] }),
+    };
+    if (!sameStatus(before, status)) {
+      try {
+        await this.#client.update(kinds.ReplicaSet, { ...set, status }, { subresource: "status", signal });
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    const next = Math.min(...waits.filter((wait): wait is number => wait !== undefined && wait > 0));
+    if (Number.isFinite(next)) return { requeueAfterMs: next };
+  }
+}
+
+function sameStatus(before: ReplicaSetStatus | undefined, after: ReplicaSetStatus): boolean {
+  const counts = [
+    "replicas",
+    "fullyLabeledReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "observedGeneration",
+  ] as const;
+  return (
+    counts.every((name) => (before?.[name] ?? 0) === (after[name] ?? 0)) &&
+    JSON.stringify(before?.conditions ?? []) === JSON.stringify(after.conditions ?? [])
+  );
+}
+
+function matches(set: ReplicaSet, pod: Pod): boolean {
+  const selector = set.spec?.selector;
+  return selector !== undefined && matchesLabels(parseLabelSelector(selector), pod.metadata.labels ?? {});
+}
+
+/** The reference by which a set owns what it made. */
+export const ownerReferenceTo = (set: ReplicaSet): OwnerReference => ({
+  apiVersion: apiVersionOf(kinds.ReplicaSet),
+  kind: kinds.ReplicaSet.kind,
+  name: set.metadata.name ?? "",
+  uid: set.metadata.uid ?? "",
+  controller: true,
+  blockOwnerDeletion: true,
+});
+
+const withoutOwner = (pod: Pod, uid: string): OwnerReference[] =>
+  (pod.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== uid);
+
+function podOf(set: ReplicaSet): Pod {
+  const { name = "", namespace = "" } = set.metadata;
+  const template = set.spec?.template;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      generateName: `${name}-`,
+      namespace,
+      ...(template?.metadata?.labels && { labels: template.metadata.labels }),
+      ...(template?.metadata?.annotations && { annotations: template.metadata.annotations }),
+      ...(template?.metadata?.finalizers && { finalizers: template.metadata.finalizers }),
+      ownerReferences: [ownerReferenceTo(set)],
+    },
+    ...(template?.spec && { spec: template.spec }),
+  } as Pod;
+}
