@@ -51,3 +51,50 @@ export {
 } from "./status.ts";
 export { childPath, errorList, fieldError, itemPath, type FieldError, type FieldErrorType } from "./field-error.ts";
 export { quote } from "./quote.ts";
+export {
+  byteLength,
+  checkConfigMapKey,
+  checkDns1035Label,
+  checkDns1123Label,
+  checkDns1123Subdomain,
+  checkEnvVarName,
+  checkPathSegmentName,
+  checkPortName,
+  checkPortNumber,
+  checkStrictEnvVarName,
+} from "./names.ts";
+export { checkLabelValue, checkQualifiedName, validateAnnotations, validateLabels } from "./labels.ts";
+export {
+  exactLabelValue,
+  formatSelector,
+  matchesSelector,
+  parseLabelSelector,
+  selectorOf,
+  selectorOfLabels,
+  validateLabelSelector,
+  type LabelOperator,
+  type LabelRequirement,
+  type LabelSelector,
+  type Selector,
+} from "./selectors.ts";
+export {
+  exactFieldValue,
+  formatFieldSelector,
+  matchesFields,
+  parseFieldSelector,
+  type FieldRequirement,
+  type FieldSelector,
+} from "./field-selectors.ts";
+export {
+  addQuantities,
+  canonicalQuantity,
+  compareQuantities,
+  formatQuantity,
+  parseQuantity,
+  quantityMillis,
+  quantityUnits,
+  subtractQuantities,
+  type Quantity,
+  type QuantityFormat,
+} from "./quantity.ts";
+export { humanDuration, shortHumanDuration } from "./duration.ts";
