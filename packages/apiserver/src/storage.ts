@@ -3,23 +3,36 @@ import type { Encoded, ObjectKey } from "@skerry/machinery";
 /**
  * Where the API server keeps objects: the port that the cloud's SQLite store and the edge's cache implement.
  * One counter of revisions runs through all resources. Reads see what is committed and never wait.
+ * The errors named here are those of `@skerry/machinery`.
  */
 export interface Storage {
-  /** The newest committed revision. */
+  /** Everything up to this revision is committed and published. */
   readonly revision: number;
   get(resource: string, key: ObjectKey): Encoded | undefined;
-  /** Objects in the order of `namespace/name`. */
+  /** Objects in the order of their namespaces, then of their names, by code units. */
   list(resource: string, options?: StorageListOptions): StorageList;
   /**
    * Puts or deletes one object. Resolves once the write is durable and has been published to watchers; until then nobody sees it.
-   * Rejects with `RevisionMismatchError` when the object is not at the revision that `expect` names, pending writes included.
+   * Rejects with `RevisionMismatchError` when the object is not at the revision that `expect` names, pending writes included;
+   * with `StorageBusyError` when too many writes wait, and with `StorageUnavailableError` when it cannot be made durable.
    */
   write(write: StorageWrite): Promise<Encoded>;
   /**
    * Every change after `since`, in order, none twice. Rejects (from the iterator) with `CompactedError` when `since` is no longer kept,
-   * and with `WatcherTooSlowError` when the reader fell behind its bound.
+   * and with `WatcherTooSlowError` when the reader fell behind its bound. Ends without error when the signal aborts.
    */
-  watch(resource: string, options: StorageWatchOptions): AsyncIterable<StorageEvent>;
+  watch(resource: string, options: StorageWatchOptions): StorageWatch;
+  /**
+   * Resolves once reads of `resource` include everything up to `revision`: for clients that ask for a state not older than
+   * one that they have seen. Rejects with the signal's reason when it aborts first.
+   */
+  reached(resource: string, revision: number, signal: AbortSignal): Promise<void>;
+}
+
+/** A watch, to be read once. */
+export interface StorageWatch extends AsyncIterable<StorageEvent> {
+  /** Every event up to this revision has been handed to the reader: what a bookmark may say. */
+  readonly revision: number;
 }
 
 export interface StorageListOptions {
@@ -65,3 +78,17 @@ export interface StorageEvent {
   deleted: boolean;
   previous: Encoded | undefined;
 }
+
+/**
+ * The errors of the port are known by their names, because the storages that throw them lie below this package and beside it.
+ * `RevisionMismatchError`: somebody else wrote first.
+ */
+export const isRevisionMismatch = (error: unknown): boolean => hasName(error, "RevisionMismatchError");
+/** `CompactedError`: the revision is no longer kept. */
+export const isCompacted = (error: unknown): boolean => hasName(error, "CompactedError");
+/** `WatcherTooSlowError`: the reader was dropped because it fell behind. */
+export const isWatcherTooSlow = (error: unknown): boolean => hasName(error, "WatcherTooSlowError");
+/** `StorageUnavailableError`: nothing was written, and trying again may help. */
+export const isUnavailable = (error: unknown): boolean => hasName(error, "StorageUnavailableError");
+
+const hasName = (error: unknown, name: string): boolean => error instanceof Error && error.name === name;

@@ -98,3 +98,10 @@ export {
   type QuantityFormat,
 } from "./quantity.ts";
 export { humanDuration, shortHumanDuration } from "./duration.ts";
+export {
+  CompactedError,
+  RevisionMismatchError,
+  StorageBusyError,
+  StorageUnavailableError,
+  WatcherTooSlowError,
+} from "./storage-errors.ts";

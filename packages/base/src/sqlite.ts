@@ -1,0 +1,75 @@
+import { DatabaseSync, type StatementSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
+
+/**
+ * SQLite as the rest of the system sees it: the one place that imports `node:sqlite`.
+ * Everything here is synchronous; what writes and flushes a lot belongs on a thread of its own.
+ */
+export type Database = DatabaseSync;
+export type Statement = StatementSync;
+/** What a parameter of a statement may be. */
+export type SqlInput = SQLInputValue;
+/** What a column of a row may be. Blobs are `Uint8Array`s that own their memory. */
+export type SqlOutput = SQLOutputValue;
+
+export interface DatabaseOptions {
+  /** How long a statement waits for another connection's lock, in milliseconds. */
+  busyTimeoutMs?: number;
+  /** The most memory that cached pages take, in KiB. SQLite's own default is 2000. */
+  cacheKiB?: number;
+  /** Refuses to write, and to create the file. */
+  readOnly?: boolean;
+}
+
+/**
+ * Opens a file for durable use, or `:memory:`: write-ahead log, and a flush to the medium in each commit (`synchronous=FULL`),
+ * so that what was committed survives a power cut. Throws SQLite's error, see `sqliteErrorOf`.
+ */
+export function openDatabase(file: string, options: DatabaseOptions = {}): Database {
+  const { busyTimeoutMs = 5000, cacheKiB = 2000, readOnly = false } = options;
+  const database = new DatabaseSync(file, { timeout: busyTimeoutMs, readOnly });
+  try {
+    if (!readOnly) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+    database.exec(`PRAGMA cache_size = -${Math.trunc(cacheKiB)}; PRAGMA foreign_keys = ON;`);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/**
+ * Runs `work` in one transaction that takes the write lock at its start: committed when it returns, rolled back when it
+ * throws. A failed commit throws too and leaves the database as it was.
+ */
+export function transaction<T>(database: Database, work: () => T): T {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const result = work();
+    database.exec("COMMIT");
+    return result;
+  } catch (error) {
+    // Some errors, a full disk among them, have rolled back already.
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+/** The primary result codes that callers tell apart. Source: https://sqlite.org/rescode.html */
+const RESULT_CODES = {
+  5: "busy",
+  6: "locked",
+  8: "readonly",
+  10: "io",
+  11: "corrupt",
+  13: "full",
+  14: "cannot-open",
+  26: "not-a-database",
+} as const;
+
+export type SqliteErrorKind = (typeof RESULT_CODES)[keyof typeof RESULT_CODES] | "other";
+
+/** What kind of failure of SQLite an error is, or `undefined` for an error from elsewhere. */
+export function sqliteErrorOf(error: unknown): SqliteErrorKind | undefined {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return undefined;
+  return (RESULT_CODES as Record<number, SqliteErrorKind>)[error.errcode & 0xff] ?? "other";
+}
