@@ -1,0 +1,380 @@
+import { silentLogger, systemClock, type Clock, type Logger, type Requeue } from "@skerry/base";
+import type { Client, Informer, Informers } from "@skerry/client";
+import {
+  apiVersionOf,
+  isAlreadyExists,
+  isNotFound,
+  kinds,
+  matchesLabels,
+  parseLabelSelector,
+  statusOf,
+  type ObjectKey,
+  type OwnerReference,
+} from "@skerry/machinery";
+import type { Deployment, Pod, PodTemplateSpec, ReplicaSet } from "@skerry/machinery/types";
+import { Controller } from "../controller.ts";
+import { referenceTo, type EventRecorder } from "../events.ts";
+import { controllerOf } from "../pods.ts";
+import { hasEnded } from "../scheduler/cluster-view.ts";
+import {
+  boundsOf,
+  byAge,
+  DESIRED_REPLICAS,
+  isScaling,
+  MAX_REPLICAS,
+  planCleanup,
+  planRecreate,
+  planRolling,
+  planScaling,
+  REVISION,
+  revisionOf,
+  sizeOf,
+  wantedOf,
+  type Resize,
+} from "./plan.ts";
+import { statusOfDeployment, type Progress } from "./status.ts";
+import { HASH_LABEL, sameTemplate, templateHash } from "./template-hash.ts";
+
+export interface DeploymentControllerOptions {
+  client: Client;
+  informers: Informers;
+  events: EventRecorder;
+  clock?: Clock;
+  random?: () => number;
+  log?: Logger;
+}
+
+/** Annotations of a deployment that its sets do not take over. */
+const NOT_INHERITED = new Set([
+  "kubectl.kubernetes.io/last-applied-configuration",
+  REVISION,
+  "deployment.kubernetes.io/revision-history",
+  DESIRED_REPLICAS,
+  MAX_REPLICAS,
+  "deprecated.deployment.rollback.to",
+]);
+
+/** Rolls a deployment from one pod template to the next: a ReplicaSet for each, grown and shrunk within the bounds of its strategy. */
+export class DeploymentController implements AsyncDisposable {
+  readonly #client: Client;
+  readonly #deployments: Informer<Deployment>;
+  readonly #sets: Informer<ReplicaSet>;
+  readonly #pods: Informer<Pod>;
+  readonly #events: EventRecorder;
+  readonly #clock: Clock;
+  readonly #controller: Controller;
+  readonly #ends: (() => void)[] = [];
+
+  constructor(options: DeploymentControllerOptions) {
+    this.#client = options.client;
+    this.#deployments = options.informers.of(kinds.Deployment);
+    this.#sets = options.informers.of(kinds.ReplicaSet);
+    this.#sets.addIndex("controller", (set) => {
+      const owner = controllerOf(set);
+      return owner ? [owner.uid] : [];
+    });
+    this.#pods = options.informers.of(kinds.Pod);
+    this.#pods.addIndex("controller", (pod) => {
+      const owner = controllerOf(pod);
+      return owner ? [owner.uid] : [];
+    });
+    this.#events = options.events;
+    this.#clock = options.clock ?? systemClock;
+    this.#controller = new Controller({
+      name: "deployment",
+      workers: 4,
+      reconcile: (key, signal) => this.#reconcile(key, signal),
+      clock: this.#clock,
+      log: options.log ?? silentLogger,
+      ...(options.random && { random: options.random }),
+    });
+  }
+
+  start(): void {
+    this.#ends.push(
+      this.#deployments.onChange((key) => this.#controller.enqueue(key)),
+      this.#sets.onChange((key, current, previous) => {
+        for (const set of [current?.decode(), previous?.decode()]) {
+          const owner = set && controllerOf(set);
+          if (owner?.kind === "Deployment") this.#controller.enqueue({ namespace: key.namespace, name: owner.name });
+        }
+      }),
+      // Recreate waits for the last old pod to be gone.
+      this.#pods.onChange((key, current, previous) => {
+        const pod = previous?.decode();
+        const owner = pod && controllerOf(pod);
+        if (owner?.kind !== "ReplicaSet" || (current && !hasEnded(current.decode()))) return;
+        const set = this.#sets.get({ namespace: key.namespace, name: owner.name })?.decode();
+        const deployment = set && controllerOf(set);
+        if (deployment) this.#controller.enqueue({ namespace: key.namespace, name: deployment.name });
+      }),
+    );
+    this.#controller.start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const end of this.#ends) end();
+    await this.#controller[Symbol.asyncDispose]();
+  }
+
+  async #reconcile(key: ObjectKey, signal: AbortSignal): Promise<Requeue | void> {
+    const deployment = this.#deployments.get(key)?.decode();
+    if (!deployment) return;
+    const sets = await this.#claim(deployment, signal);
+    const template = deployment.spec?.template ?? {};
+    let current = byAge(sets).find((set) => sameTemplate(set.spec?.template ?? {}, template));
+    let progress: Progress | undefined;
+    let collisionCount = deployment.status?.collisionCount;
+
+    if (deployment.metadata.deletionTimestamp === undefined) {
+      const old = sets.filter((set) => set !== current);
+      if (deployment.spec?.paused || isScaling(deployment, sets)) {
+        await this.#resize(deployment, planScaling(deployment, current, old), signal);
+      } else {
+        const made = await this.#ensureCurrent(deployment, current, old, signal);
+        if ("collided" in made) {
+          collisionCount = (collisionCount ?? 0) + 1;
+        } else if ("failed" in made) {
+          progress = { reason: "FailedCreate", message: made.failed };
+        } else {
+          if (!current) progress = { reason: "NewReplicaSetCreated", set: made.set.metadata.name ?? "" };
+          current = made.set;
+          await this.#roll(deployment, current, old, signal);
+        }
+      }
+    }
+    const all = current && !sets.some((set) => set.metadata.uid === current?.metadata.uid) ? [...sets, current] : sets;
+    return this.#report(deployment, current, all, progress, collisionCount, signal);
+  }
+
+  async #roll(
+    deployment: Deployment,
+    current: ReplicaSet,
+    old: readonly ReplicaSet[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const plan =
+      deployment.spec?.strategy?.type === "Recreate"
+        ? planRecreate(deployment, current, old, this.#hasPods(old))
+        : planRolling(deployment, current, old);
+    await this.#resize(deployment, plan, signal);
+    if (plan.length > 0) return;
+    for (const set of planCleanup(deployment, old)) {
+      const { name = "", namespace = "", uid = "" } = set.metadata;
+      await ignoreMissing(
+        this.#client.delete(kinds.ReplicaSet, { namespace, name }, { preconditions: { uid }, signal }),
+      );
+    }
+  }
+
+  #hasPods(sets: readonly ReplicaSet[]): boolean {
+    return sets.some((set) =>
+      [...this.#pods.byIndex("controller", set.metadata.uid ?? "")].some((pod) => !hasEnded(pod.decode())),
+    );
+  }
+
+  /** The deployment's sets: its own that still match, and orphans that match, which become its own. */
+  async #claim(deployment: Deployment, signal: AbortSignal): Promise<ReplicaSet[]> {
+    const { namespace = "", uid = "" } = deployment.metadata;
+    const selector = deployment.spec?.selector && parseLabelSelector(deployment.spec.selector);
+    const claimed: ReplicaSet[] = [];
+    for (const entry of this.#sets.values(namespace)) {
+      const set = entry.decode();
+      const owner = controllerOf(set);
+      const matches = selector !== undefined && matchesLabels(selector, set.metadata.labels ?? {});
+      if (owner ? owner.uid === uid && matches : false) {
+        claimed.push(set);
+        continue;
+      }
+      let owners: OwnerReference[];
+      if (owner?.uid === uid) owners = (set.metadata.ownerReferences ?? []).filter((each) => each.uid !== uid);
+      else if (
+        !owner &&
+        matches &&
+        deployment.metadata.deletionTimestamp === undefined &&
+        !set.metadata.deletionTimestamp
+      ) {
+        owners = [...(set.metadata.ownerReferences ?? []), ownerReferenceTo(deployment)];
+      } else continue;
+      const body = {
+        metadata: { uid: set.metadata.uid, resourceVersion: set.metadata.resourceVersion, ownerReferences: owners },
+      };
+      const patched = await this.#client.patch(
+        kinds.ReplicaSet,
+        entry.key,
+        { type: "merge-patch+json", body },
+        { signal },
+      );
+      if (!owner) claimed.push(patched.decode());
+    }
+    return claimed;
+  }
+
+  /** The set of the deployment's template, made when there is none, with its revision and sizes noted. */
+  async #ensureCurrent(
+    deployment: Deployment,
+    current: ReplicaSet | undefined,
+    old: readonly ReplicaSet[],
+    signal: AbortSignal,
+  ): Promise<{ set: ReplicaSet } | { collided: true } | { failed: string }> {
+    const revision = Math.max(0, ...old.map(revisionOf)) + 1;
+    if (current) {
+      const annotations = this.#annotations(deployment, Math.max(revision, revisionOf(current)));
+      const set = await this.#annotate(current, annotations, signal);
+      await this.#noteRevision(deployment, annotations[REVISION] ?? "", signal);
+      return { set };
+    }
+    const { name = "", namespace = "" } = deployment.metadata;
+    const template = deployment.spec?.template ?? {};
+    const hash = templateHash(template, deployment.status?.collisionCount);
+    const withHash = (labels: Record<string, string> | undefined): Record<string, string> => ({
+      ...labels,
+      [HASH_LABEL]: hash,
+    });
+    const { surge } = boundsOf(deployment);
+    const oldSize = old.reduce((sum, set) => sum + sizeOf(set), 0);
+    const wanted = wantedOf(deployment);
+    const isRecreate = deployment.spec?.strategy?.type === "Recreate";
+    const room = isRecreate ? (oldSize > 0 || this.#hasPods(old) ? 0 : wanted) : Math.max(0, wanted + surge - oldSize);
+    const set = {
+      metadata: {
+        name: `${name}-${hash}`,
+        namespace,
+        labels: withHash(template.metadata?.labels),
+        annotations: this.#annotations(deployment, revision),
+        ownerReferences: [ownerReferenceTo(deployment)],
+      },
+      spec: {
+        replicas: Math.min(wanted, room),
+        ...(deployment.spec?.minReadySeconds !== undefined && { minReadySeconds: deployment.spec.minReadySeconds }),
+        selector: {
+          ...deployment.spec?.selector,
+          matchLabels: withHash(deployment.spec?.selector?.matchLabels),
+        },
+        template: {
+          ...template,
+          metadata: { ...template.metadata, labels: withHash(template.metadata?.labels) },
+        } as PodTemplateSpec,
+      },
+    } as ReplicaSet;
+    try {
+      const made = (await this.#client.create(kinds.ReplicaSet, set, { signal })).decode();
+      const text = `Scaled up replica set ${made.metadata.name} from 0 to ${sizeOf(made)}`;
+      if (sizeOf(made) > 0)
+        this.#events.record(referenceTo(kinds.Deployment, deployment), "Normal", "ScalingReplicaSet", text);
+      await this.#noteRevision(deployment, String(revision), signal);
+      return { set: made };
+    } catch (error) {
+      if (isAlreadyExists(error)) {
+        const other = (
+          await this.#client.get(kinds.ReplicaSet, { namespace, name: `${name}-${hash}` }, { signal })
+        ).decode();
+        const isOurs = controllerOf(other)?.uid === deployment.metadata.uid;
+        // Ours and not in the informer yet, or another template with the same hash.
+        return isOurs && sameTemplate(other.spec?.template ?? {}, template) ? { set: other } : { collided: true };
+      }
+      if (statusOf(error) === undefined) throw error;
+      const message = `Failed to create new replica set "${name}-${hash}": ${(error as Error).message}`;
+      this.#events.record(referenceTo(kinds.Deployment, deployment), "Warning", "ReplicaSetCreateError", message);
+      return { failed: message };
+    }
+  }
+
+  #annotations(deployment: Deployment, revision: number): Record<string, string> {
+    const inherited = Object.entries(deployment.metadata.annotations ?? {}).filter(
+      ([name]) => !NOT_INHERITED.has(name),
+    );
+    const wanted = wantedOf(deployment);
+    return {
+      ...Object.fromEntries(inherited),
+      [REVISION]: String(revision),
+      [DESIRED_REPLICAS]: String(wanted),
+      [MAX_REPLICAS]: String(wanted + boundsOf(deployment).surge),
+    };
+  }
+
+  async #annotate(set: ReplicaSet, annotations: Record<string, string>, signal: AbortSignal): Promise<ReplicaSet> {
+    const before = set.metadata.annotations ?? {};
+    if (Object.entries(annotations).every(([name, value]) => before[name] === value)) return set;
+    const { name = "", namespace = "" } = set.metadata;
+    const patch = { type: "merge-patch+json", body: { metadata: { annotations } } } as const;
+    return (await this.#client.patch(kinds.ReplicaSet, { namespace, name }, patch, { signal })).decode();
+  }
+
+  async #noteRevision(deployment: Deployment, revision: string, signal: AbortSignal): Promise<void> {
+    if (deployment.metadata.annotations?.[REVISION] === revision) return;
+    const { name = "", namespace = "" } = deployment.metadata;
+    const patch = { type: "merge-patch+json", body: { metadata: { annotations: { [REVISION]: revision } } } } as const;
+    await this.#client.patch(kinds.Deployment, { namespace, name }, patch, { signal });
+  }
+
+  async #resize(deployment: Deployment, plan: readonly Resize[], signal: AbortSignal): Promise<void> {
+    for (const { set, replicas } of plan) {
+      const { name = "", namespace = "" } = set.metadata;
+      const annotations = {
+        [DESIRED_REPLICAS]: String(wantedOf(deployment)),
+        [MAX_REPLICAS]: String(wantedOf(deployment) + boundsOf(deployment).surge),
+      };
+      // The revision makes sure that the plan was made from what is there.
+      const body = { metadata: { resourceVersion: set.metadata.resourceVersion, annotations }, spec: { replicas } };
+      await this.#client.patch(kinds.ReplicaSet, { namespace, name }, { type: "merge-patch+json", body }, { signal });
+      const direction = replicas > sizeOf(set) ? "up" : "down";
+      const text = `Scaled ${direction} replica set ${name} from ${sizeOf(set)} to ${replicas}`;
+      this.#events.record(referenceTo(kinds.Deployment, deployment), "Normal", "ScalingReplicaSet", text);
+    }
+  }
+
+  async #report(
+    deployment: Deployment,
+    current: ReplicaSet | undefined,
+    sets: readonly ReplicaSet[],
+    progress: Progress | undefined,
+    collisionCount: number | undefined,
+    signal: AbortSignal,
+  ): Promise<Requeue | void> {
+    const now = this.#clock.now();
+    const status = statusOfDeployment(deployment, current, sets, progress, collisionCount, now);
+    if (JSON.stringify(sorted(status)) !== JSON.stringify(sorted(deployment.status ?? {}))) {
+      await ignoreMissing(
+        this.#client.patch(
+          kinds.Deployment,
+          { namespace: deployment.metadata.namespace ?? "", name: deployment.metadata.name ?? "" },
+          { type: "json-patch+json", body: [{ op: "add", path: "/status", value: status }] },
+          { subresource: "status", signal },
+        ),
+      );
+    }
+    const condition = status.conditions?.find((each) => each.type === "Progressing");
+    if (condition?.reason !== "ReplicaSetUpdated" && condition?.reason !== "NewReplicaSetCreated") return;
+    const deadline =
+      Date.parse(condition.lastUpdateTime ?? "") + (deployment.spec?.progressDeadlineSeconds ?? 600) * 1000;
+    return { requeueAfterMs: Math.max(1_000, deadline - now) };
+  }
+}
+
+const ownerReferenceTo = (deployment: Deployment): OwnerReference => ({
+  apiVersion: apiVersionOf(kinds.Deployment),
+  kind: kinds.Deployment.kind,
+  name: deployment.metadata.name ?? "",
+  uid: deployment.metadata.uid ?? "",
+  controller: true,
+  blockOwnerDeletion: true,
+});
+
+async function ignoreMissing(write: Promise<unknown>): Promise<void> {
+  try {
+    await write;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+/** The same fields in one order, and conditions too, for comparing. */
+function sorted(status: object): unknown {
+  const entries = Object.entries(status as Record<string, unknown>).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return entries.map(([name, value]) =>
+    name === "conditions"
+      ? [name, (value as object[]).map((each) => Object.entries(each).toSorted(([a], [b]) => (a < b ? -1 : 1)))]
+      : [name, value],
+  );
+}
