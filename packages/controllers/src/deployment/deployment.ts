@@ -16,6 +16,7 @@ import { Controller } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
 import { controllerOf } from "../pods.ts";
 import { hasEnded } from "../scheduler/cluster-view.ts";
+import { unlessGone } from "../writes.ts";
 import {
   boundsOf,
   byAge,
@@ -161,9 +162,7 @@ export class DeploymentController implements AsyncDisposable {
     if (plan.length > 0) return;
     for (const set of planCleanup(deployment, old)) {
       const { name = "", namespace = "", uid = "" } = set.metadata;
-      await ignoreMissing(
-        this.#client.delete(kinds.ReplicaSet, { namespace, name }, { preconditions: { uid }, signal }),
-      );
+      await unlessGone(this.#client.delete(kinds.ReplicaSet, { namespace, name }, { preconditions: { uid }, signal }));
     }
   }
 
@@ -335,7 +334,7 @@ export class DeploymentController implements AsyncDisposable {
     const now = this.#clock.now();
     const status = statusOfDeployment(deployment, current, sets, progress, collisionCount, now);
     if (JSON.stringify(sorted(status)) !== JSON.stringify(sorted(deployment.status ?? {}))) {
-      await ignoreMissing(
+      await unlessGone(
         this.#client.patch(
           kinds.Deployment,
           { namespace: deployment.metadata.namespace ?? "", name: deployment.metadata.name ?? "" },
@@ -360,14 +359,6 @@ const ownerReferenceTo = (deployment: Deployment): OwnerReference => ({
   controller: true,
   blockOwnerDeletion: true,
 });
-
-async function ignoreMissing(write: Promise<unknown>): Promise<void> {
-  try {
-    await write;
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
-}
 
 /** The same fields in one order, and conditions too, for comparing. */
 function sorted(status: object): unknown {

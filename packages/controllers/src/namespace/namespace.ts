@@ -1,8 +1,9 @@
 import { silentLogger, systemClock, timestamp, type Clock, type Logger, type Requeue } from "@skerry/base";
 import type { Client, Informer, Informers } from "@skerry/client";
-import { isAlreadyExists, isConflict, isNotFound, kinds, statusOf, type Kind, type ObjectKey } from "@skerry/machinery";
+import { kinds, type Kind, type ObjectKey } from "@skerry/machinery";
 import type { ConfigMap, Namespace, NamespaceCondition, ServiceAccount } from "@skerry/machinery/types";
 import { Controller } from "../controller.ts";
+import { unlessChanged, unlessThere } from "../writes.ts";
 
 export interface NamespaceControllerOptions {
   client: Client;
@@ -79,7 +80,7 @@ export class NamespaceController implements AsyncDisposable {
 
   async #furnish(namespace: string, signal: AbortSignal): Promise<void> {
     if (!this.#accounts.get({ namespace, name: "default" })) {
-      await created(
+      await unlessThere(
         this.#client.create(kinds.ServiceAccount, { metadata: { name: "default", namespace } } as ServiceAccount, {
           signal,
         }),
@@ -97,7 +98,7 @@ export class NamespaceController implements AsyncDisposable {
     } as ConfigMap;
     await (published
       ? this.#client.update(kinds.ConfigMap, wanted, { signal })
-      : created(this.#client.create(kinds.ConfigMap, wanted, { signal })));
+      : unlessThere(this.#client.create(kinds.ConfigMap, wanted, { signal })));
   }
 
   /** Deletes what is in the namespace; once nothing is left, lets the namespace go. */
@@ -111,7 +112,7 @@ export class NamespaceController implements AsyncDisposable {
         if (items.length > 0) left.set(kind.resource, items.length);
         for (const item of items) {
           if (item.decode().metadata.deletionTimestamp !== undefined) continue;
-          await gone(this.#client.delete(kind, item.key, { propagationPolicy: "Background", signal }));
+          await unlessChanged(this.#client.delete(kind, item.key, { propagationPolicy: "Background", signal }));
         }
       } catch (error) {
         signal.throwIfAborted();
@@ -127,7 +128,7 @@ export class NamespaceController implements AsyncDisposable {
         },
       };
       if (finalized.spec.finalizers.length === namespace.spec?.finalizers?.length) return;
-      await gone(this.#client.update(kinds.Namespace, finalized, { subresource: "finalize", signal }));
+      await unlessChanged(this.#client.update(kinds.Namespace, finalized, { subresource: "finalize", signal }));
       return;
     }
     await this.#tell(namespace, left, failures, signal);
@@ -173,23 +174,5 @@ export class NamespaceController implements AsyncDisposable {
       { type: "merge-patch+json", body: { status: { conditions } } },
       { subresource: "status", signal },
     );
-  }
-}
-
-/** A create that somebody else did first, or whose namespace began to go, is as good. */
-async function created(write: Promise<unknown>): Promise<void> {
-  try {
-    await write;
-  } catch (error) {
-    if (!isAlreadyExists(error) && !isNotFound(error) && statusOf(error)?.reason !== "Forbidden") throw error;
-  }
-}
-
-/** A delete of what is gone, or changed a moment ago and is looked at again, is as good. */
-async function gone(write: Promise<unknown>): Promise<void> {
-  try {
-    await write;
-  } catch (error) {
-    if (!isNotFound(error) && !isConflict(error)) throw error;
   }
 }
