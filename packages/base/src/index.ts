@@ -15,6 +15,7 @@ export {
 export { isMissingFile, writeFileAtomic } from "./files.ts";
 export { KeyedQueue, type KeyedQueueOptions, type Requeue } from "./keyed-queue.ts";
 export { createLogger, silentLogger, type Logger, type LogLevel } from "./log.ts";
+export { CommandError, inNetworkNamespace, runCommand, type RunCommand } from "./process.ts";
 export {
   CertificateError,
   checkPeerCertificate,

@@ -54,12 +54,15 @@ class EchoServer implements AsyncDisposable {
           else if (text === "deadline") done(null, bytes(String(call.getDeadline() !== Infinity)));
           else done(null, Buffer.concat([bytes("re: "), call.request]));
         },
-        Count: async (call: grpc.ServerWritableStream<Buffer, Buffer>) => {
+        Count: (call: grpc.ServerWritableStream<Buffer, Buffer>) => {
           call.on("cancelled", () => this.cancelled.push("Count"));
           const until = Number(call.request.toString());
-          for (let n = 0; n < until && !call.cancelled; n++)
-            if (!call.write(bytes(String(n)))) await new Promise((resolve) => setTimeout(resolve, 5));
-          call.end();
+          let n = 0;
+          const more = (): void => {
+            while (n < until && !call.cancelled) if (!call.write(bytes(String(n++)))) return void call.once("drain", more);
+            call.end();
+          };
+          more();
         },
         Chat: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
           call.on("data", (message: Buffer) => {

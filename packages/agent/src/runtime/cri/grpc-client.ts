@@ -224,10 +224,10 @@ export class GrpcCall implements AsyncDisposable {
     if (status === undefined) {
       if (this.#signal.aborted) throw this.#signal.reason;
       if (this.#failure !== undefined) throw this.#failure;
-      const http = this.#headers?.[":status"];
-      throw http === undefined || Number(http) === 200
+      const http = Number(this.#headers?.[":status"] ?? 200);
+      throw http === 200
         ? new GrpcError("Unavailable", `The connection broke during ${this.#method}`)
-        : new GrpcError(codeOfHttp(Number(http)), `${this.#method} was answered with HTTP status ${http}`);
+        : new GrpcError(codeOfHttp(http), `${this.#method} was answered with HTTP status ${http}`);
     }
     const code = grpcCodeOf(status);
     if (code === "OK") return;
