@@ -16,7 +16,6 @@ import type {
   EncodedList,
   ListOptions,
   Patch,
-  Selection,
   WatchEvent,
   WatchOptions,
   WriteOptions,
@@ -188,7 +187,9 @@ export class HttpsClient implements Client, AsyncDisposable {
   async #request(method: string, path: string, request: Request): Promise<IncomingMessage> {
     const { credentials, userAgent, timeoutMs = 30_000 } = this.#options;
     const { body, contentType = "application/json", query = {}, signal } = request;
-    const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined));
+    const parameters = new URLSearchParams(
+      Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    );
     const timeout = AbortSignal.timeout(timeoutMs);
     const head = new AbortController();
     const giveUp = (): void => head.abort(timeout.reason);

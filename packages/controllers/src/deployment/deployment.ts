@@ -3,7 +3,6 @@ import type { Client, Informer, Informers } from "@skerry/client";
 import {
   apiVersionOf,
   isAlreadyExists,
-  isNotFound,
   kinds,
   matchesLabels,
   parseLabelSelector,

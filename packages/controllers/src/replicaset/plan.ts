@@ -7,7 +7,7 @@ export const BURST = 500;
 /** How many pods to make, or which to delete, so that there are as many as wanted. */
 export function planReplicas(wanted: number, active: readonly Pod[]): { create: number; remove: readonly Pod[] } {
   const surplus = active.length - wanted;
-  if (surplus <= 0) return { create: Math.min(-surplus, BURST), remove: [] };
+  if (surplus <= 0) return { create: Math.min(0 - surplus, BURST), remove: [] };
   const perNode = new Map<string, number>();
   for (const pod of active) {
     const node = pod.spec?.nodeName ?? "";
