@@ -105,3 +105,5 @@ export {
   StorageUnavailableError,
   WatcherTooSlowError,
 } from "./storage-errors.ts";
+export { duplicateFields, getField, isJsonObject, jsonEqual, MAX_JSON_DEPTH, parseJson, setField } from "./json.ts";
+export { checkFields, type CheckedFields, type Lookup } from "./strict.ts";

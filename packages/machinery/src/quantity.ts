@@ -20,6 +20,8 @@ const MAX_BINARY = (2n ** 63n - 1n) * NANOS;
 const MAX_EXPONENT = 400;
 
 const FORM = /^([+-]?)(\d*)(?:\.(\d*))?(?:([numkMGTPE])|([KMGTPE])i|[eE]([+-]?\d+))?$/;
+/** Well-formed, but for a suffix that doesn't exist. */
+const OTHER_SUFFIX = /^[+-]?\d+(?:\.\d*)?[eEinumkKMGTP]+[-+]?\d*$/;
 const DECIMAL: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 };
 const BINARY: Readonly<Record<string, bigint>> = { K: 10n, M: 20n, G: 30n, T: 40n, P: 50n, E: 60n };
 const DECIMAL_SUFFIX = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
@@ -29,7 +31,7 @@ const BINARY_SUFFIX = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 export function parseQuantity(value: string | number): Quantity {
   const text = typeof value === "number" ? String(value) : value;
   const match = FORM.exec(text);
-  if (match === null) throw new SyntaxError(/^[+-]?[0-9.]+[a-zA-Z]+$/.test(text) ? WRONG_SUFFIX : WRONG_FORM);
+  if (match === null) throw new SyntaxError(OTHER_SUFFIX.test(text) ? WRONG_SUFFIX : WRONG_FORM);
   const [, sign, whole = "", fraction = "", decimal, binary, exponent] = match;
   if (whole === "" && fraction === "") throw new SyntaxError(WRONG_FORM);
 

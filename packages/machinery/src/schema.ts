@@ -26,6 +26,11 @@ export interface Field {
   readonly patchMergeKey?: string;
   /** An object or map that server-side apply owns as a whole (x-kubernetes-map-type: atomic). */
   readonly atomic?: boolean;
+  /**
+   * What stands for a missing value where the field is a key of list items: `TCP` for the protocol of a port. Server-side
+   * apply tells items apart by it before defaults are filled in.
+   */
+  readonly default?: string | number | boolean;
 }
 
 /** A named object type of the schema. */
