@@ -4,8 +4,8 @@ import {
   apiVersionOf,
   isAlreadyExists,
   kinds,
-  matchesLabels,
-  parseLabelSelector,
+  matchesSelector,
+  selectorOf,
   statusOf,
   type ObjectKey,
   type OwnerReference,
@@ -174,12 +174,12 @@ export class DeploymentController implements AsyncDisposable {
   /** The deployment's sets: its own that still match, and orphans that match, which become its own. */
   async #claim(deployment: Deployment, signal: AbortSignal): Promise<ReplicaSet[]> {
     const { namespace = "", uid = "" } = deployment.metadata;
-    const selector = deployment.spec?.selector && parseLabelSelector(deployment.spec.selector);
+    const selector = deployment.spec?.selector && selectorOf(deployment.spec.selector);
     const claimed: ReplicaSet[] = [];
     for (const entry of this.#sets.values(namespace)) {
       const set = entry.decode();
       const owner = controllerOf(set);
-      const matches = selector !== undefined && matchesLabels(selector, set.metadata.labels ?? {});
+      const matches = selector !== undefined && matchesSelector(selector, set.metadata.labels ?? {});
       if (owner ? owner.uid === uid && matches : false) {
         claimed.push(set);
         continue;

@@ -5,8 +5,8 @@ import {
   isNotFound,
   keyString,
   kinds,
-  matchesLabels,
-  parseLabelSelector,
+  matchesSelector,
+  selectorOf,
   statusOf,
   type ObjectKey,
   type OwnerReference,
@@ -263,7 +263,7 @@ function sameStatus(before: ReplicaSetStatus | undefined, after: ReplicaSetStatu
 
 function matches(set: ReplicaSet, pod: Pod): boolean {
   const selector = set.spec?.selector;
-  return selector !== undefined && matchesLabels(parseLabelSelector(selector), pod.metadata.labels ?? {});
+  return selector !== undefined && matchesSelector(selectorOf(selector), pod.metadata.labels ?? {});
 }
 
 /** The reference by which a set owns what it made. */

@@ -1,4 +1,4 @@
-import { parseQuantity } from "@skerry/machinery";
+import { parseQuantity, quantityMillis, quantityUnits } from "@skerry/machinery";
 import type { Container, Node, Pod, Taint, Toleration } from "@skerry/machinery/types";
 
 /** What a pod needs of a node, or a node has: CPU in thousandths, memory in bytes, a number of pods. */
@@ -139,5 +139,6 @@ function clashes(port: string, taken: ReadonlySet<string>): boolean {
 }
 
 const valueOf = (quantity: unknown): number =>
-  quantity === undefined ? 0 : parseQuantity(String(quantity)).toNumber();
-const milliOf = (quantity: unknown): number => Math.ceil(valueOf(quantity) * 1000);
+  quantity === undefined ? 0 : quantityUnits(parseQuantity(String(quantity)));
+const milliOf = (quantity: unknown): number =>
+  quantity === undefined ? 0 : quantityMillis(parseQuantity(String(quantity)));
