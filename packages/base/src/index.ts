@@ -49,3 +49,6 @@ export {
   type Subject,
 } from "./certificates.ts";
 export { DerError } from "./der.ts";
+export { protobufCodec, type ProtobufCodec, type ProtobufInput, type ProtobufMethod } from "./protobuf.ts";
+export { ProtobufError } from "./protobuf-error.ts";
+export type { ProtobufTable } from "./protobuf-table.ts";
