@@ -1,0 +1,142 @@
+import { isMissingFile } from "@skerry/base";
+import { kinds, type Kind, type KubeObject } from "@skerry/machinery";
+import type { Node, Pod } from "@skerry/machinery/types";
+import { runningDaemon } from "../instance/control.ts";
+import { edgeStatus, type EdgeStatus } from "../instance/health.ts";
+import type { Instance } from "../instance/instance.ts";
+import { adminClient } from "../instance/kubeconfig.ts";
+import type { Problem } from "./machine.ts";
+
+/** How long the cloud may take to answer a look, in milliseconds. */
+const LOOK_MS = 5_000;
+
+/** How an instance is, as one look found it: from the cloud's API and from the edge's own socket. */
+export interface Look {
+  cloud: { running: boolean; pid: number | undefined; answers: boolean };
+  edge: { running: boolean; pid: number | undefined; status: EdgeStatus | undefined };
+  nodes: readonly Node[];
+  pods: readonly Pod[];
+  problems: Problem[];
+}
+
+export async function lookAt(instance: Instance, signal: AbortSignal): Promise<Look> {
+  const { layout, settings } = instance;
+  const problems: Problem[] = [];
+  const cloud = settings.roles.includes("cloud") ? await runningDaemon(instance, "cloud") : undefined;
+  const edge = settings.roles.includes("edge") ? await runningDaemon(instance, "edge") : undefined;
+  const flags = layout.dataDir === "/var/lib/skerry" ? "" : ` --data-dir ${layout.dataDir}`;
+  if (settings.roles.includes("cloud") && !cloud) {
+    problems.push({ what: "The cloud does not run; pods go on without it", mend: `skerry cloud start${flags}` });
+  }
+  if (settings.roles.includes("edge") && !edge) {
+    problems.push({
+      what: "The edge's agent does not run; nothing is started or restarted",
+      mend: `skerry edge start${flags}`,
+    });
+  }
+
+  let nodes: readonly Node[] = [];
+  let pods: readonly Pod[] = [];
+  let answers = false;
+  if (cloud) {
+    try {
+      await using client = await adminClient(layout, { timeoutMs: LOOK_MS });
+      const all = async <T extends KubeObject>(kind: Kind<T>): Promise<T[]> =>
+        (await client.list(kind, { signal })).items.map((item) => item.decode());
+      [nodes, pods] = await Promise.all([all(kinds.Node), all(kinds.Pod)]);
+      answers = true;
+    } catch (error) {
+      signal.throwIfAborted();
+      problems.push({
+        what: `The cloud runs but does not answer: ${(error as Error).message}`,
+        mend: `skerry logs cloud${flags}`,
+      });
+    }
+  }
+
+  let status: EdgeStatus | undefined;
+  if (edge) {
+    try {
+      status = await edgeStatus(layout);
+      problems.push(...status.problems);
+    } catch (error) {
+      const starting = isMissingFile(error);
+      problems.push({
+        what: starting
+          ? "The edge's agent is starting"
+          : `The edge's agent does not answer: ${(error as Error).message}`,
+        mend: `skerry logs edge${flags}`,
+      });
+    }
+  }
+  problems.push(...nodes.flatMap(nodeProblems), ...pods.flatMap(podProblems));
+  return {
+    cloud: { running: cloud !== undefined, pid: cloud?.pid, answers },
+    edge: { running: edge !== undefined, pid: edge?.pid, status },
+    nodes,
+    pods,
+    problems,
+  };
+}
+
+export const problemsOf = async (instance: Instance, signal: AbortSignal): Promise<Problem[]> =>
+  (await lookAt(instance, signal)).problems;
+
+function nodeProblems(node: Node): Problem[] {
+  const { name } = node.metadata;
+  const ready = node.status?.conditions?.find((condition) => condition.type === "Ready");
+  if (ready?.status === "True") return [];
+  if (ready?.status === "Unknown" || !ready) {
+    return [
+      {
+        what: `Node ${name} is out of reach${ready?.lastTransitionTime ? ` since ${ready.lastTransitionTime}` : ""}`,
+        mend: "look at that machine: is it on, does its agent run (skerry status), does it reach this cloud's link port",
+      },
+    ];
+  }
+  return [
+    {
+      what: `Node ${name} is not ready: ${ready.message ?? ready.reason ?? "no reason given"}`,
+      mend: `skerry check, on ${name}`,
+    },
+  ];
+}
+
+/** Reasons of waiting that do not pass by themselves. */
+const STUCK: Record<string, string> = {
+  ErrImagePull:
+    "check the image's name, and that the node reaches its registry; or import it: skerry image import FILE",
+  ImagePullBackOff:
+    "check the image's name, and that the node reaches its registry; or import it: skerry image import FILE",
+  ErrImageNeverPull: "import the image on the node: skerry image import FILE",
+  InvalidImageName: "correct the image's name",
+  CrashLoopBackOff: "see why it ends",
+  CreateContainerConfigError: "make the ConfigMap or Secret that it names",
+  CreateContainerError: "see the pod's events",
+  RunContainerError: "see the pod's events",
+};
+
+function podProblems(pod: Pod): Problem[] {
+  const { namespace, name } = pod.metadata;
+  const unschedulable = pod.status?.conditions?.find(
+    (condition) => condition.type === "PodScheduled" && condition.status === "False",
+  );
+  if (unschedulable) {
+    return [
+      {
+        what: `Pod ${namespace}/${name} fits on no node: ${unschedulable.message}`,
+        mend: "free room on a node or join one",
+      },
+    ];
+  }
+  return (pod.status?.containerStatuses ?? []).flatMap((status) => {
+    const reason = status.state?.waiting?.reason ?? "";
+    const mend = STUCK[reason];
+    if (!mend) return [];
+    const look =
+      reason === "CrashLoopBackOff"
+        ? `kubectl -n ${namespace} logs ${name} -p`
+        : `kubectl -n ${namespace} describe pod ${name}`;
+    return [{ what: `Pod ${namespace}/${name}: ${status.name} waits in ${reason}`, mend: `${mend} (${look})` }];
+  });
+}

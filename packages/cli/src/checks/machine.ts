@@ -1,0 +1,209 @@
+import { X509Certificate } from "node:crypto";
+import { access, readFile, statfs } from "node:fs/promises";
+import net from "node:net";
+import path from "node:path";
+import { readPidFile } from "@skerry/base";
+import type { Instance } from "../instance/instance.ts";
+import { conflictOf, hostRoutes } from "../instance/cidr.ts";
+import { pidFileOf, type Layout } from "../instance/layout.ts";
+import { missingNeeds } from "../setup/packages.ts";
+
+/** Something that is wrong, and what mends it. */
+export interface Problem {
+  what: string;
+  mend: string;
+}
+
+/** One thing that is looked at. */
+export interface Check {
+  readonly name: string;
+  run(context: CheckContext): Promise<Problem[]>;
+}
+
+export interface CheckContext {
+  layout: Layout;
+  /** Absent before the first `up`. */
+  instance: Instance | undefined;
+  /** What this machine is or will be. */
+  roles: readonly ("cloud" | "edge")[];
+  apiPort: number;
+  linkPort: number;
+  nowMs: number;
+}
+
+/** Room for images and logs; below it pulls fail halfway. */
+const LEAST_DISK_BYTES = 2 * 1024 ** 3;
+/** A clock before this has lost its battery: no certificate is valid yet. */
+const EARLIEST_TIME_MS = Date.UTC(2026, 0, 1);
+const CERTIFICATE_WARNING_MS = 7 * 24 * 3600 * 1000;
+
+const text = (file: string): Promise<string> => readFile(file, "utf8").catch(() => "");
+
+const kernel: Check = {
+  name: "kernel",
+  run: async () => {
+    const problems: Problem[] = [];
+    const filesystems = await text("/proc/filesystems");
+    const modules = await text("/proc/modules");
+    if (!/\boverlay\b/.test(filesystems) && !/^overlay /m.test(modules)) {
+      problems.push({
+        what: "The kernel offers no overlay file system, which images are mounted with",
+        mend: "load it with: modprobe overlay",
+      });
+    }
+    if (!(await exists("/proc/self/ns/net"))) {
+      problems.push({ what: "The kernel has no network namespaces", mend: "use a kernel with CONFIG_NET_NS" });
+    }
+    return problems;
+  },
+};
+
+const cgroups: Check = {
+  name: "cgroups",
+  run: async ({ roles }) => {
+    if (!roles.includes("edge")) return [];
+    const v2 = await text("/sys/fs/cgroup/cgroup.controllers");
+    const v1 = await text("/proc/cgroups");
+    const has = (name: string): boolean =>
+      v2 !== "" ? v2.split(/\s+/).includes(name) : new RegExp(`^${name}\\s+\\d+\\s+\\d+\\s+1$`, "m").test(v1);
+    return ["memory", "cpu"]
+      .filter((name) => !has(name))
+      .map((name) => ({
+        what: `The ${name} cgroup is off, so limits of pods cannot be kept`,
+        mend:
+          name === "memory"
+            ? "add cgroup_enable=memory cgroup_memory=1 to the kernel's command line (on a Raspberry Pi: /boot/firmware/cmdline.txt) and reboot"
+            : "use a kernel with CONFIG_CGROUP_SCHED",
+      }));
+  },
+};
+
+const programs: Check = {
+  name: "programs",
+  run: async ({ roles }) =>
+    roles.includes("edge")
+      ? missingNeeds().map((need) => ({
+          what: `${need.name} is missing`,
+          mend: `skerry up installs it, or: apt-get install ${need.package}`,
+        }))
+      : [],
+};
+
+const ports: Check = {
+  name: "ports",
+  run: async ({ layout, roles, apiPort, linkPort }) => {
+    if (!roles.includes("cloud") || (await readPidFile(pidFileOf(layout, "cloud")))) return [];
+    const problems: Problem[] = [];
+    for (const [port, flag] of [
+      [apiPort, "--api-port"],
+      [linkPort, "--link-port"],
+    ] as const) {
+      if (!(await isTaken(port))) continue;
+      problems.push({
+        what: `Port ${port} is taken by another program`,
+        mend: `find it with: ss -ltnp 'sport = :${port}', or choose another with ${flag}`,
+      });
+    }
+    return problems;
+  },
+};
+
+const network: Check = {
+  name: "network",
+  run: async ({ instance, roles }) => {
+    if (
+      !roles.includes("edge") ||
+      !instance?.settings.clusterCidr ||
+      (await readPidFile(pidFileOf(instance.layout, "edge")))
+    ) {
+      return [];
+    }
+    // A bridge of ours from before is no conflict; it carries the instance's id.
+    const routes = (await hostRoutes()).filter((route) => !route.device.includes(instance.settings.id.slice(0, 6)));
+    const conflict = conflictOf(instance.settings.clusterCidr, routes);
+    return conflict
+      ? [
+          {
+            what: `The pod network ${instance.settings.clusterCidr} overlaps ${conflict.cidr} on ${conflict.device}`,
+            mend: "remove that route, or make the instance anew with another --cluster-cidr",
+          },
+        ]
+      : [];
+  },
+};
+
+const disk: Check = {
+  name: "disk",
+  run: async ({ layout }) => {
+    let dir = layout.dataDir;
+    while (!(await exists(dir)) && dir !== "/") dir = path.dirname(dir);
+    const { bavail, bsize, ffree, files } = await statfs(dir);
+    const problems: Problem[] = [];
+    if (bavail * bsize < LEAST_DISK_BYTES) {
+      problems.push({
+        what: `Only ${Math.round((bavail * bsize) / 2 ** 20)} MiB are free for ${layout.dataDir}`,
+        mend: "free some space there, or move the instance with --data-dir",
+      });
+    }
+    if (files > 0 && ffree < 10_000) {
+      problems.push({ what: `Only ${ffree} files more fit into ${layout.dataDir}`, mend: "remove files there" });
+    }
+    return problems;
+  },
+};
+
+const clock: Check = {
+  name: "clock",
+  run: async ({ nowMs }) =>
+    nowMs < EARLIEST_TIME_MS
+      ? [
+          {
+            what: `The clock says ${new Date(nowMs).toISOString().slice(0, 10)}, so every certificate looks not yet valid`,
+            mend: "set it, or run an NTP client (timedatectl set-ntp true)",
+          },
+        ]
+      : [],
+};
+
+const certificates: Check = {
+  name: "certificates",
+  run: async ({ layout, nowMs }) => {
+    const problems: Problem[] = [];
+    for (const [name, file] of [
+      ["The edge's certificate", path.join(layout.edgeDir, "identity", "tls.crt")],
+    ] as const) {
+      const pem = await text(file);
+      if (pem === "") continue;
+      const left = Date.parse(new X509Certificate(pem).validTo) - nowMs;
+      if (left < 0) {
+        problems.push({
+          what: `${name} has expired`,
+          mend: "join again with a new token: skerry token create, skerry join",
+        });
+      } else if (left < CERTIFICATE_WARNING_MS) {
+        problems.push({
+          what: `${name} expires in ${Math.ceil(left / 86_400_000)} days and has not been renewed`,
+          mend: "let the edge reach its cloud: it renews by itself",
+        });
+      }
+    }
+    return problems;
+  },
+};
+
+export const CHECKS: readonly Check[] = [kernel, cgroups, programs, ports, network, disk, clock, certificates];
+
+const exists = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
+
+/** Whether something listens on a TCP port of this machine already. */
+export function isTaken(port: number, host = "0.0.0.0"): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once("error", () => resolve(true));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(false)));
+  });
+}

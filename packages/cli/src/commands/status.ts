@@ -1,0 +1,99 @@
+import type { Node, Pod } from "@skerry/machinery/types";
+import { humanDuration } from "@skerry/machinery";
+import { lookAt, type Look } from "../checks/health.ts";
+import { UsageError, type Command } from "../command.ts";
+import { requireInstance } from "../instance/instance.ts";
+import { table } from "../table.ts";
+
+export const status: Command = {
+  name: "status",
+  summary: "One screen: what runs, how it is, what is wrong and how to mend it.",
+  options: { output: { type: "string", short: "o", value: "json", summary: "Print JSON instead" } },
+  run: async (call) => {
+    const output = call.option("output");
+    if (output !== undefined && output !== "json") throw new UsageError(`-o takes json, not "${output}"`);
+    const instance = await requireInstance(call);
+    const look = await lookAt(instance, call.signal);
+    console.log(output === "json" ? JSON.stringify(summaryOf(look), undefined, 2) : screenOf(look, Date.now()));
+    return look.problems.length === 0 ? 0 : 1;
+  },
+};
+
+/** The machine-readable form; scripts rely on it. */
+function summaryOf({ cloud, edge, nodes, pods, problems }: Look): object {
+  return {
+    cloud: { running: cloud.running, pid: cloud.pid ?? null },
+    edge: { running: edge.running, pid: edge.pid ?? null, link: edge.status?.link.connected ? "up" : "down" },
+    nodes: nodes.map((node) => ({
+      name: node.metadata.name,
+      ready: readyOf(node),
+      podCIDR: node.spec?.podCIDR ?? null,
+    })),
+    pods: pods.map((pod) => ({
+      namespace: pod.metadata.namespace,
+      name: pod.metadata.name,
+      phase: pod.status?.phase ?? "Pending",
+      ready: `${readyContainers(pod)}/${pod.spec?.containers?.length ?? 0}`,
+      restarts: restartsOf(pod),
+      node: pod.spec?.nodeName ?? null,
+      ip: pod.status?.podIP ?? null,
+    })),
+    problems,
+  };
+}
+
+function screenOf({ cloud, edge, nodes, pods, problems }: Look, now: number): string {
+  const age = (time: string | undefined): string => (time === undefined ? "?" : humanDuration(now - Date.parse(time)));
+  const link = edge.status?.link;
+  const lines = [
+    `cloud  ${cloud.running ? (cloud.answers ? `runs, process ${cloud.pid}` : `process ${cloud.pid}, does not answer`) : "is stopped"}`,
+    `edge   ${edge.running ? `runs, process ${edge.pid}` : "is stopped"}${
+      link ? `, link ${link.connected ? "up" : "down"}${link.since ? ` for ${age(link.since)}` : ""}` : ""
+    }`,
+    "",
+    ...table(
+      ["NODE", "READY", "PODS", "AGE", "VERSION"],
+      nodes.map((node) => [
+        node.metadata.name ?? "",
+        readyOf(node),
+        String(pods.filter((pod) => pod.spec?.nodeName === node.metadata.name).length),
+        age(node.metadata.creationTimestamp),
+        node.status?.nodeInfo?.kubeletVersion ?? "",
+      ]),
+    ),
+    "",
+    ...table(
+      ["NAMESPACE", "POD", "READY", "PHASE", "RESTARTS", "AGE", "NODE"],
+      cloud.answers
+        ? pods.map((pod) => [
+            pod.metadata.namespace ?? "",
+            pod.metadata.name ?? "",
+            `${readyContainers(pod)}/${pod.spec?.containers?.length ?? 0}`,
+            pod.status?.phase ?? "Pending",
+            String(restartsOf(pod)),
+            age(pod.metadata.creationTimestamp),
+            pod.spec?.nodeName ?? "",
+          ])
+        : (edge.status?.pods ?? []).map((pod) => [
+            pod.namespace,
+            pod.name,
+            `${pod.ready}/${pod.containers}`,
+            pod.phase,
+            String(pod.restarts),
+            "",
+            edge.status?.nodeName ?? "",
+          ]),
+    ),
+  ];
+  if (problems.length > 0) {
+    lines.push("", "PROBLEMS");
+    for (const problem of problems) lines.push(`  ${problem.what}`, `    → ${problem.mend}`);
+  }
+  return lines.join("\n");
+}
+
+const readyOf = (node: Node): string =>
+  node.status?.conditions?.find((each) => each.type === "Ready")?.status ?? "Unknown";
+const readyContainers = (pod: Pod): number => (pod.status?.containerStatuses ?? []).filter((each) => each.ready).length;
+const restartsOf = (pod: Pod): number =>
+  (pod.status?.containerStatuses ?? []).reduce((sum, each) => sum + (each.restartCount ?? 0), 0);
