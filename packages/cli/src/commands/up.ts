@@ -1,0 +1,195 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { systemClock, writeFileAtomic } from "@skerry/base";
+import { kinds } from "@skerry/machinery";
+import type { Client } from "@skerry/client";
+import { UserError, type Call, type Command } from "../command.ts";
+import { CHECKS } from "../checks/machine.ts";
+import { conflictOf, hostRoutes, parseCidr } from "../instance/cidr.ts";
+import { hasSystemd, runningDaemon, startInstanceDaemon } from "../instance/control.ts";
+import { waitForCloud, waitForEdge } from "../instance/health.ts";
+import { layoutOfCall, portOption, type Instance } from "../instance/instance.ts";
+import { adminClient } from "../instance/kubeconfig.ts";
+import { logFileOf, type Layout } from "../instance/layout.ts";
+import { ensureSettings, readSettings, type SettingsRequest } from "../instance/settings.ts";
+import { createSample, SAMPLE_NAME, sampleProgress } from "../sample.ts";
+import { installNeeds, missingNeeds } from "../setup/packages.ts";
+import { Steps } from "../steps.ts";
+import { runForeground } from "./foreground.ts";
+
+const READY_TIMEOUT_MS = 90_000;
+
+export const up: Command = {
+  name: "up",
+  summary: "Start cloud and edge on this machine, with a small sample; again, it says what runs and changes nothing.",
+  details:
+    "What is missing is installed first, saying so before. The daemons stay when this returns: as systemd units where\n" +
+    "systemd runs, otherwise in sessions of their own.",
+  options: {
+    "api-port": { type: "string", value: "PORT", summary: "Of the Kubernetes API (6443)" },
+    "link-port": { type: "string", value: "PORT", summary: "That edges dial into (10000)" },
+    "cluster-cidr": {
+      type: "string",
+      value: "CIDR",
+      summary: "Where pods get addresses from (the first free of 10.42.0.0/16, 10.44.0.0/16 …)",
+    },
+    "node-name": { type: "string", value: "NAME", summary: "Of this machine as a node (its host name)" },
+    "no-sample": { type: "boolean", summary: "Leave the sample out" },
+    foreground: { type: "boolean", summary: "Stay, with both daemons in this process group; stop with Ctrl-C" },
+  },
+  run: async (call) => {
+    const layout = layoutOfCall(call);
+    const steps = new Steps(process.stdout);
+    const kept = await readSettings(layout);
+    const before = kept && { layout, settings: kept };
+    if (before && (await runningDaemon(before, "cloud")) && (await runningDaemon(before, "edge"))) {
+      steps.note(`This instance runs already (${layout.dataDir})`);
+      await printClosing(before, call);
+      return;
+    }
+    const request = await requestOf(call);
+    await steps.step("machine checked", () => checkMachine(layout, request, before));
+    const missing = missingNeeds();
+    if (missing.length > 0) {
+      const names = missing.map((need) => need.package).join(" ");
+      steps.note(`Installing with apt-get, because they are missing: ${names}`);
+      await steps.step("packages installed", () => installNeeds(missing, call.signal));
+    }
+    const instance: Instance = { layout, settings: await ensureSettings(layout, request) };
+    if (!kept && instance.settings.clusterCidr !== "10.42.0.0/16" && request.clusterCidr === undefined) {
+      steps.note(
+        `Pods get addresses from ${instance.settings.clusterCidr}, because 10.42.0.0/16 is taken on this machine`,
+      );
+    }
+    if (call.flag("foreground"))
+      return runForeground(instance, call, steps, (start) => settle(instance, call, steps, start));
+    await steps.step("cloud started", async () => {
+      await startInstanceDaemon(instance, "cloud");
+      await waitForCloud(instance, call.signal);
+    });
+    await settle(instance, call, steps);
+  },
+};
+
+/** Everything after the cloud answers: the edge joins and starts, the node is Ready, the sample runs. */
+async function settle(instance: Instance, call: Call, steps: Steps, startEdge = startInstanceDaemon): Promise<void> {
+  const { layout, settings } = instance;
+  await using client = await adminClient(layout);
+  if (!existsSync(path.join(layout.edgeDir, "identity", "tls.crt"))) {
+    await steps.step("edge joined", async () => {
+      const { createJoinToken, joinEdge } = await import("../join.ts");
+      const token = await createJoinToken(client, layout, { ttlMs: 600_000 });
+      await joinEdge(instance, { host: "127.0.0.1", port: settings.linkPort }, token, call.signal);
+    });
+  }
+  await steps.step("edge started", async () => {
+    await startEdge(instance, "edge");
+    await waitForEdge(instance, call.signal);
+  });
+  await steps.step(`node ${settings.nodeName} is Ready`, () =>
+    until(call.signal, `node ${settings.nodeName} is not Ready`, () =>
+      nodeState(client, settings.nodeName, call.signal),
+    ),
+  );
+  if (settings.sample) {
+    await steps.step(`sample ${SAMPLE_NAME} runs`, async () => {
+      if (!existsSync(sampleMark(layout))) {
+        await createSample(client, call.signal);
+        await writeFileAtomic(sampleMark(layout), "");
+      }
+      await until(call.signal, `the sample ${SAMPLE_NAME} does not run`, async () => {
+        const progress = await sampleProgress(client, call.signal);
+        return !progress || progress.available >= progress.wanted
+          ? true
+          : `${progress.available} of ${progress.wanted} pods are available`;
+      });
+    });
+  }
+  steps.note(`Everything runs after ${steps.elapsed}`);
+  await printClosing(instance, call);
+}
+
+/** Where it is noted that the sample was made once: one who deletes it does not want it back. */
+const sampleMark = (layout: Layout): string => path.join(layout.dataDir, "sample-made");
+
+async function requestOf(call: Call): Promise<SettingsRequest> {
+  const apiPort = portOption(call, "api-port");
+  const linkPort = portOption(call, "link-port");
+  const clusterCidr = call.option("cluster-cidr");
+  const nodeName = call.option("node-name");
+  if (clusterCidr !== undefined) {
+    const { bits } = parseCidr(clusterCidr);
+    if (bits < 8 || bits > 24)
+      throw new UserError(`--cluster-cidr takes a network between /8 and /24, not ${clusterCidr}`, { exitCode: 2 });
+  }
+  return {
+    roles: ["cloud", "edge"],
+    sample: !call.flag("no-sample"),
+    ...(apiPort !== undefined && { apiPort }),
+    ...(linkPort !== undefined && { linkPort }),
+    ...(clusterCidr !== undefined && { clusterCidr }),
+    ...(nodeName !== undefined && { nodeName }),
+  };
+}
+
+/** Refuses what cannot become a running instance, before anything is made. What `up` itself mends is not looked at. */
+async function checkMachine(layout: Layout, request: SettingsRequest, instance: Instance | undefined): Promise<void> {
+  const context = {
+    layout,
+    instance,
+    roles: request.roles,
+    apiPort: request.apiPort ?? instance?.settings.apiPort ?? 6443,
+    linkPort: request.linkPort ?? instance?.settings.linkPort ?? 10_000,
+    nowMs: systemClock.now(),
+  };
+  const hard = CHECKS.filter((check) => ["ports", "kernel", "clock"].includes(check.name));
+  const problems = (await Promise.all(hard.map((check) => check.run(context)))).flat();
+  if (!instance && request.clusterCidr !== undefined) {
+    const conflict = conflictOf(request.clusterCidr, await hostRoutes());
+    if (conflict) {
+      problems.push({
+        what: `The pod network ${request.clusterCidr} overlaps ${conflict.cidr} on ${conflict.device}`,
+        mend: "choose another --cluster-cidr, or leave it out",
+      });
+    }
+  }
+  if (problems.length > 0) throw new UserError(problems.map(({ what, mend }) => `${what}; ${mend}`).join("\nskerry: "));
+}
+
+async function nodeState(client: Client, name: string, signal: AbortSignal): Promise<true | string> {
+  const node = (await client.get(kinds.Node, { namespace: "", name }, { signal })).decode();
+  const ready = node.status?.conditions?.find((condition) => condition.type === "Ready");
+  return ready?.status === "True" ? true : (ready?.message ?? "it has not reported yet");
+}
+
+/** Asks until the answer is true; an answer in words, or a failure, says what it still waits for. */
+async function until(signal: AbortSignal, what: string, ask: () => Promise<true | string>): Promise<void> {
+  const deadline = systemClock.monotonic() + READY_TIMEOUT_MS;
+  let last = "";
+  while (systemClock.monotonic() < deadline) {
+    try {
+      const answer = await ask();
+      if (answer === true) return;
+      last = answer;
+    } catch (error) {
+      signal.throwIfAborted();
+      last = (error as Error).message;
+    }
+    await systemClock.sleep(50, signal);
+  }
+  throw new UserError(`After ${READY_TIMEOUT_MS / 1000} s ${what}: ${last}; see skerry check and skerry logs edge`);
+}
+
+async function printClosing({ layout, settings }: Instance, call: Call): Promise<void> {
+  const option = layout.dataDir === "/var/lib/skerry" ? "" : ` --data-dir ${layout.dataDir}`;
+  const self = call.env["SKERRY_COMMAND"] ?? "./skerry";
+  console.log(`
+API         https://127.0.0.1:${settings.apiPort}
+kubeconfig  ${layout.kubeconfig}
+logs        ${logFileOf(layout, "cloud")}, ${logFileOf(layout, "edge")}${hasSystemd() ? " (and journalctl)" : ""}
+
+Try:
+  ${self} kubectl${option} get pods -o wide
+  ${self} kubectl${option} logs -l app=${SAMPLE_NAME}
+  ${self} status${option}`);
+}
