@@ -107,3 +107,6 @@ export {
 } from "./storage-errors.ts";
 export { duplicateFields, getField, isJsonObject, jsonEqual, MAX_JSON_DEPTH, parseJson, setField } from "./json.ts";
 export { checkFields, type CheckedFields, type Lookup } from "./strict.ts";
+export { applyJsonPatch } from "./patch/json-patch.ts";
+export { applyMergePatch } from "./patch/merge-patch.ts";
+export { applyStrategicMergePatch } from "./patch/strategic-merge-patch.ts";
