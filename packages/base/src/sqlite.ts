@@ -16,8 +16,8 @@ export interface DatabaseOptions {
   busyTimeoutMs?: number;
   /** The most memory that cached pages take, in KiB. SQLite's own default is 2000. */
   cacheKiB?: number;
-  /** Refuses to write, and to create the file. */
-  readOnly?: boolean;
+  /** Looks at the database before anything in it is changed; a throw closes it again. */
+  accept?: (database: Database) => void;
 }
 
 /**
@@ -25,11 +25,12 @@ export interface DatabaseOptions {
  * so that what was committed survives a power cut. Throws SQLite's error, see `sqliteErrorOf`.
  */
 export function openDatabase(file: string, options: DatabaseOptions = {}): Database {
-  const { busyTimeoutMs = 5000, cacheKiB = 2000, readOnly = false } = options;
-  const database = new DatabaseSync(file, { timeout: busyTimeoutMs, readOnly });
+  const { busyTimeoutMs = 5000, cacheKiB = 2000, accept } = options;
+  const database = new DatabaseSync(file, { timeout: busyTimeoutMs });
   try {
-    if (!readOnly) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
-    database.exec(`PRAGMA cache_size = -${Math.trunc(cacheKiB)}; PRAGMA foreign_keys = ON;`);
+    accept?.(database);
+    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+    database.exec(`PRAGMA cache_size = -${Math.trunc(cacheKiB)};`);
     return database;
   } catch (error) {
     database.close();
@@ -52,6 +53,27 @@ export function transaction<T>(database: Database, work: () => T): T {
     if (database.isTransaction) database.exec("ROLLBACK");
     throw error;
   }
+}
+
+/**
+ * Takes a lock that one holder on this machine can have at a time, and that the kernel drops when its process dies, however it
+ * dies. Returns `undefined` when somebody else holds it. The file at `file` belongs to the lock: nothing else may open it,
+ * because closing any descriptor of it would let the lock go (POSIX `fcntl`).
+ */
+export function takeFileLock(file: string): Disposable | undefined {
+  const database = new DatabaseSync(file, { timeout: 0 });
+  try {
+    database.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database.close();
+    if (sqliteErrorOf(error) === "busy") return undefined;
+    throw error;
+  }
+  return {
+    [Symbol.dispose]: () => {
+      if (database.isOpen) database.close();
+    },
+  };
 }
 
 /** The primary result codes that callers tell apart. Source: https://sqlite.org/rescode.html */
