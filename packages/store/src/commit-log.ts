@@ -16,7 +16,7 @@ export interface CommitLog {
   /** Changes of a resource after one revision, in order, from a bounded number of the log's rows, none above `upTo`. */
   changes(query: ChangesQuery): { rows: ChangeRow[]; upTo: number };
   /** The keys of a resource that changed in (`after`, `upTo`], each with the revision it was at before; 0: it did not exist. */
-  before(resource: string, after: number, upTo: number): BeforeRow[];
+  keysBefore(resource: string, after: number, upTo: number): BeforeRow[];
   /** The bytes of the object as written at a revision that is still kept. */
   bytes(revision: number): Uint8Array | undefined;
   /** Waits for what is under way and lets go of the medium. */

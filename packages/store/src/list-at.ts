@@ -38,7 +38,7 @@ export function listAt(
     if (!formers.has(id) && inRange(key, range)) formers.set(id, { key, existed, entry });
   };
   if (at < ring.floor) {
-    for (const { namespace, name, revision } of log.before(resource, at, ring.floor)) {
+    for (const { namespace, name, revision } of log.keysBefore(resource, at, ring.floor)) {
       const key = { namespace, name };
       add(key, revision > 0, () => {
         const bytes = log.bytes(revision);

@@ -99,7 +99,7 @@ export class LogReader {
     return { rows, upTo: end };
   }
 
-  before(resource: string, after: number, upTo: number): BeforeRow[] {
+  keysBefore(resource: string, after: number, upTo: number): BeforeRow[] {
     const seen = new Set<string>();
     const rows: BeforeRow[] = [];
     const found = this.#before.iterate(after, upTo, resource) as Iterable<unknown> as Iterable<

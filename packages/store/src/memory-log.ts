@@ -16,11 +16,20 @@ export class MemoryLog implements CommitLog {
 
   constructor({ maxBytes }: { maxBytes?: number } = {}) {
     this.#database = openDatabase(":memory:");
-    if (maxBytes !== undefined)
-      this.#database.exec(`PRAGMA max_page_count = ${Math.max(1, Math.trunc(maxBytes / 4096))}`);
     createSchema(this.#database);
+    if (maxBytes !== undefined) this.setMaxBytes(maxBytes);
     this.#reader = new LogReader(this.#database);
     this.#writer = new LogWriter(this.#database);
+  }
+
+  /** The most it may hold from now on; writes beyond it fail like those on a full disk. */
+  setMaxBytes(maxBytes: number): void {
+    this.#database.exec(`PRAGMA max_page_count = ${Math.max(1, Math.trunc(maxBytes / 4096))}`);
+  }
+
+  /** How many changes are kept. */
+  countRows(): number {
+    return (this.#database.prepare("SELECT count(*) AS rows FROM log").get() as { rows: number }).rows;
   }
 
   async open(): Promise<LogFacts> {
@@ -49,8 +58,8 @@ export class MemoryLog implements CommitLog {
     return this.#reader.changes(query);
   }
 
-  before(resource: string, after: number, upTo: number): BeforeRow[] {
-    return this.#reader.before(resource, after, upTo);
+  keysBefore(resource: string, after: number, upTo: number): BeforeRow[] {
+    return this.#reader.keysBefore(resource, after, upTo);
   }
 
   bytes(revision: number): Uint8Array | undefined {

@@ -92,8 +92,8 @@ export class SqliteLog implements CommitLog {
     return this.#opened.changes(query);
   }
 
-  before(resource: string, after: number, upTo: number): BeforeRow[] {
-    return this.#opened.before(resource, after, upTo);
+  keysBefore(resource: string, after: number, upTo: number): BeforeRow[] {
+    return this.#opened.keysBefore(resource, after, upTo);
   }
 
   bytes(revision: number): Uint8Array | undefined {

@@ -1,0 +1,3 @@
+/** For tests of storages, and of what stands on one. */
+export { storageContract, type StorageUnderTest } from "./contract.ts";
+export { FaultyLog } from "./faulty-log.ts";
