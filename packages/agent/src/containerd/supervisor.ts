@@ -206,7 +206,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
 
   async #launch(binary: string): Promise<ProcessId> {
     const { paths, wrapper = [], env = {}, cgroup } = this.#options;
-    const [command = binary, ...args] = [...wrapper, binary, "--config", paths.configFile];
+    const [command, ...args] = [...wrapper, binary, "--config", paths.configFile];
     const id = await startDaemon({
       command,
       args,

@@ -59,7 +59,8 @@ class EchoServer implements AsyncDisposable {
           const until = Number(call.request.toString());
           let n = 0;
           const more = (): void => {
-            while (n < until && !call.cancelled) if (!call.write(bytes(String(n++)))) return void call.once("drain", more);
+            while (n < until && !call.cancelled)
+              if (!call.write(bytes(String(n++)))) return void call.once("drain", more);
             call.end();
           };
           more();
