@@ -1,0 +1,64 @@
+import type { X509Certificate } from "node:crypto";
+import { checkPeerCertificate, type Clock, type Logger } from "@skerry/base";
+import type { UserInfo } from "../request.ts";
+import { authenticated, type Authenticator, type Credentials } from "./authenticator.ts";
+
+export interface CertificateAuthenticatorOptions {
+  /** The CAs whose client certificates name users. */
+  authorities: readonly X509Certificate[];
+  clock: Clock;
+  log: Logger;
+}
+
+interface Known {
+  readonly user: UserInfo | undefined;
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/**
+ * Takes the user from a client certificate: the common name is the user's, the organizations are the groups. The certificate is checked by us, whatever TLS
+ * thinks of it: a resumed session brings the verdict of its first handshake along. Signatures are checked once a connection, time at each request.
+ */
+export class CertificateAuthenticator implements Authenticator {
+  readonly #options: CertificateAuthenticatorOptions;
+  readonly #known = new WeakMap<X509Certificate, Known>();
+
+  constructor(options: CertificateAuthenticatorOptions) {
+    this.#options = options;
+  }
+
+  authenticate({ certificate }: Credentials): UserInfo | undefined {
+    if (!certificate) return undefined;
+    let known = this.#known.get(certificate);
+    if (known === undefined) {
+      known = this.#check(certificate);
+      this.#known.set(certificate, known);
+    }
+    const now = this.#options.clock.now();
+    return now >= known.notBefore && now <= known.notAfter ? known.user : undefined;
+  }
+
+  #check(certificate: X509Certificate): Known {
+    const { authorities, clock, log } = this.#options;
+    const problem = checkPeerCertificate(certificate, { authorities, usage: "client", clock });
+    // A certificate that is only out of time now may be within it later, when the clock has been set.
+    const isOutOfTime = problem?.problem === "expired" || problem?.problem === "not-yet-valid";
+    if (problem) log.info({ subject: certificate.subject, problem: problem.problem }, "client certificate refused");
+    const chain = [certificate, ...authorities.filter((authority) => certificate.checkIssued(authority))];
+    return {
+      user: problem && !isOutOfTime ? undefined : userOf(certificate),
+      notBefore: Math.max(...chain.map(({ validFromDate }) => validFromDate.getTime())),
+      notAfter: Math.min(...chain.map(({ validToDate }) => validToDate.getTime())),
+    };
+  }
+}
+
+/** `undefined` for a subject that does not name exactly one user. */
+function userOf(certificate: X509Certificate): UserInfo | undefined {
+  const subject: Record<string, string | string[] | undefined> = { ...certificate.toLegacyObject().subject };
+  const { CN: name, O: organizations = [] } = subject;
+  if (typeof name !== "string" || name === "") return undefined;
+  const groups = typeof organizations === "string" ? [organizations] : organizations;
+  return authenticated({ name, groups });
+}
