@@ -1,0 +1,146 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+import { isMissingFile } from "@skerry/base";
+import type { PodResources } from "./resources.ts";
+
+/** The control groups of pods: one each, below one of this instance alone. */
+export interface PodCgroups {
+  /** What the runtime is told to put the pod below, in the form that its cgroup driver wants. */
+  parentOf(uid: string): string;
+  /** Makes the pod's cgroup and sets its limits. */
+  ensure(uid: string, resources: PodResources, signal: AbortSignal): Promise<void>;
+  /** Removes it and what the runtime left below; one that is not there is removed already. */
+  remove(uid: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface CgroupOptions {
+  /** Tells instances on one machine apart: lower-case letters and digits. */
+  instance: string;
+  /** Must be the one that the runtime uses. */
+  driver: "cgroupfs" | "systemd";
+  /** Where cgroups are mounted. */
+  root?: string;
+}
+
+/** The hierarchies of version 1 that limits of a pod are set in. */
+const V1_CONTROLLERS = ["cpu", "memory"];
+
+/** The cgroups of this machine, of version 1 or 2 as it has them. */
+export function linuxCgroups({ instance, driver, root = "/sys/fs/cgroup" }: CgroupOptions): PodCgroups {
+  if (driver === "systemd") return systemdCgroups(instance);
+  const isV2 = existsSync(path.join(root, "cgroup.controllers"));
+  const parentOf = (uid: string): string => `/skerry-${instance}/pod${checkUid(uid)}`;
+  return {
+    parentOf,
+    ensure: (uid, resources) =>
+      isV2 ? ensureV2(root, parentOf(uid), resources) : ensureV1(root, parentOf(uid), resources),
+    async remove(uid) {
+      const roots = isV2 ? [root] : (await readdir(root)).map((name) => path.join(root, name));
+      for (const hierarchy of roots) await removeTree(path.join(hierarchy, parentOf(uid)));
+    },
+  };
+}
+
+/** No cgroups: for a fake runtime. */
+export const noCgroups: PodCgroups = {
+  parentOf: (uid) => `/fake/pod${uid}`,
+  ensure: async () => {},
+  remove: async () => {},
+};
+
+async function ensureV1(root: string, parent: string, resources: PodResources): Promise<void> {
+  for (const controller of V1_CONTROLLERS) {
+    if (!existsSync(path.join(root, controller))) continue; // Raspberry Pi OS has the memory cgroup off
+    await mkdir(path.join(root, controller, parent), { recursive: true });
+  }
+  const cpu = path.join(root, "cpu", parent);
+  await set(path.join(cpu, "cpu.shares"), String(resources.cpuShares));
+  await set(path.join(cpu, "cpu.cfs_period_us"), String(resources.cpuPeriodUs));
+  await set(path.join(cpu, "cpu.cfs_quota_us"), String(resources.cpuQuotaUs === 0 ? -1 : resources.cpuQuotaUs));
+  const memory = resources.memoryLimitBytes === 0 ? "-1" : String(resources.memoryLimitBytes);
+  await set(path.join(root, "memory", parent, "memory.limit_in_bytes"), memory);
+}
+
+async function ensureV2(root: string, parent: string, resources: PodResources): Promise<void> {
+  const folder = path.join(root, parent);
+  await mkdir(folder, { recursive: true });
+  // Controllers are handed down level by level.
+  for (const level of [root, path.dirname(folder), folder]) {
+    for (const controller of ["cpu", "memory", "pids"]) {
+      await set(path.join(level, "cgroup.subtree_control"), `+${controller}`);
+    }
+  }
+  // The weight that the shares amount to, as runtimes convert them: 2…262144 to 1…10000.
+  const weight = 1 + Math.floor(((Math.min(262_144, resources.cpuShares) - 2) * 9_999) / 262_142);
+  await set(path.join(folder, "cpu.weight"), String(weight));
+  const quota = resources.cpuQuotaUs === 0 ? "max" : String(resources.cpuQuotaUs);
+  await set(path.join(folder, "cpu.max"), `${quota} ${resources.cpuPeriodUs}`);
+  await set(
+    path.join(folder, "memory.max"),
+    resources.memoryLimitBytes === 0 ? "max" : String(resources.memoryLimitBytes),
+  );
+}
+
+/** Slices by name; systemd makes one with its first container and drops it with its last, and runs the limits of containers. */
+function systemdCgroups(instance: string): PodCgroups {
+  const run = promisify(execFile);
+  const parentOf = (uid: string): string => `skerry${instance}-pod${checkUid(uid).replaceAll("-", "_")}.slice`;
+  return {
+    parentOf,
+    async ensure(uid, { memoryLimitBytes, cpuQuotaUs, cpuPeriodUs, cpuShares }, signal) {
+      const percent = Math.ceil((cpuQuotaUs * 100) / cpuPeriodUs);
+      const weight = 1 + Math.floor(((Math.min(262_144, cpuShares) - 2) * 9_999) / 262_142);
+      const properties = [
+        `CPUWeight=${weight}`,
+        `MemoryMax=${memoryLimitBytes === 0 ? "infinity" : memoryLimitBytes}`,
+        `CPUQuota=${cpuQuotaUs === 0 ? "" : `${percent}%`}`,
+      ];
+      await run("systemctl", ["start", parentOf(uid)], { signal });
+      await run("systemctl", ["set-property", "--runtime", parentOf(uid), ...properties], { signal });
+    },
+    async remove(uid, signal) {
+      await run("systemctl", ["stop", parentOf(uid)], { signal });
+    },
+  };
+}
+
+/** Sets a limit where the kernel has it: a controller that is off cannot be set, and the pod runs without it. */
+async function set(file: string, value: string): Promise<void> {
+  try {
+    await writeFile(file, value, { flag: "r+" });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== "ENOENT" && code !== "ENOTSUP" && code !== "EOPNOTSUPP") {
+      throw new Error(`Cannot set ${file} to ${value}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+}
+
+/** cgroups have files that cannot be removed and folders that can, the deepest first. */
+async function removeTree(folder: string): Promise<void> {
+  let entries;
+  try {
+    entries = await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    if (isMissingFile(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR") return;
+    throw error;
+  }
+  for (const entry of entries) if (entry.isDirectory()) await removeTree(path.join(folder, entry.name));
+  try {
+    await rmdir(folder);
+  } catch (error) {
+    if (isMissingFile(error)) return;
+    const processes = await readFile(path.join(folder, "cgroup.procs"), "utf8").catch(() => "");
+    throw new Error(`Cannot remove cgroup ${folder}: processes ${processes.trim().replaceAll("\n", ", ")} are in it`, {
+      cause: error,
+    });
+  }
+}
+
+function checkUid(uid: string): string {
+  if (!/^[-a-zA-Z0-9]+$/.test(uid)) throw new RangeError(`Cannot name a cgroup after uid ${JSON.stringify(uid)}`);
+  return uid;
+}

@@ -1,0 +1,219 @@
+import type { Pod, PodStatus } from "@skerry/machinery/types";
+import type { Instant, ObservedContainer, ObservedPod } from "./observed.ts";
+
+/** What must be remembered of a pod beyond what the runtime and the cloud know. Kept in the cache, plain JSON. */
+export interface PodFacts {
+  uid: string;
+  namespace: string;
+  name: string;
+  /** RFC 3339; when this node took the pod on (`status.startTime`). */
+  startTime: string;
+  /** The newest sandbox that was seen ready. */
+  sandbox: { id: string; attempt: number; ips: string[] } | undefined;
+  containers: Record<string, ContainerFacts>;
+  /** The pod has ended for good: nothing of it ever runs again. */
+  final: { phase: "Succeeded" | "Failed"; reason?: string; message?: string } | undefined;
+  /** The status that was last reported. */
+  status: PodStatus | undefined;
+  /** Whether its author was told what of the pod has no effect here. */
+  told: boolean;
+  /** Everything of a deleted pod is gone and the cloud is to be told, or has been. */
+  finished: boolean;
+}
+
+export interface ContainerFacts {
+  /** Of its newest instance; shown as the restart count. */
+  attempt: number;
+  id: string;
+  image: string;
+  imageId: string;
+  version: string;
+  /** Unix milliseconds; 0 until it started. */
+  startedAtMs: number;
+  /** How the newest instance ended. */
+  ended: Ended | undefined;
+  /** How the one before ended. */
+  last: Ended | undefined;
+  /** How long after its end a failed newest instance waits for the next one, in milliseconds. */
+  backoffMs: number;
+}
+
+export interface Ended {
+  id: string;
+  exitCode: number;
+  reason: string;
+  message: string;
+  startedAtMs: number;
+  finishedAtMs: number;
+}
+
+/** Crash back-off as users know it: 10 s doubling to 5 min, forgotten after 10 min of good behaviour. */
+export const CRASH_BACKOFF = { initialMs: 10_000, maxMs: 300_000, forgottenAfterMs: 600_000 } as const;
+
+export function newFacts(pod: Pod, now: Instant): PodFacts {
+  return {
+    uid: pod.metadata.uid ?? "",
+    namespace: pod.metadata.namespace ?? "",
+    name: pod.metadata.name ?? "",
+    startTime: new Date(now.wallMs).toISOString().replace(/\.\d+Z$/, "Z"),
+    sandbox: undefined,
+    containers: {},
+    final: undefined,
+    status: undefined,
+    told: false,
+    finished: false,
+  };
+}
+
+/**
+ * Takes what a look shows into the facts: new instances, starts, ends, what got lost, and whether the pod has ended for good.
+ * Returns `facts` itself when nothing is new, so that identity says whether there is anything to save.
+ */
+export function absorb(facts: PodFacts, pod: Pod, observed: ObservedPod, now: Instant): PodFacts {
+  const next: PodFacts = { ...facts, containers: { ...facts.containers } };
+  let changed = false;
+
+  const ready = observed.sandboxes.find((sandbox) => sandbox.ready);
+  if (ready && !sameSandbox(ready, facts.sandbox)) {
+    next.sandbox = { id: ready.id, attempt: ready.attempt, ips: ready.ips };
+    changed = true;
+  }
+
+  const newest = newestByName(observed.containers);
+  for (const name of new Set([...newest.keys(), ...Object.keys(facts.containers)])) {
+    const before = facts.containers[name];
+    const after = absorbContainer(before, newest.get(name), now);
+    if (after === undefined || after === before) continue;
+    next.containers[name] = after;
+    changed = true;
+  }
+
+  const lost = lostBeforeStart(next, pod, observed, now);
+  if (lost.length > 0) changed = true;
+  for (const [name, container] of lost) next.containers[name] = container;
+
+  if (next.final === undefined) {
+    next.final = finalOf(next, pod, now);
+    if (next.final) changed = true;
+  }
+  return changed ? next : facts;
+}
+
+/** Whether the container's newest instance has ended and its pod's policy wants no further one. */
+export function isDone(container: ContainerFacts | undefined, policy: string | undefined): boolean {
+  if (!container?.ended) return false;
+  if (policy === "Never") return true;
+  return policy === "OnFailure" && container.ended.exitCode === 0;
+}
+
+/** Drops all crash back-off, as a reboot does: what ended by it did not crash. */
+export function withoutBackoff(facts: PodFacts): PodFacts {
+  const containers = Object.entries(facts.containers).map(([name, c]) => [name, { ...c, backoffMs: 0 }] as const);
+  return { ...facts, containers: Object.fromEntries(containers) };
+}
+
+function absorbContainer(
+  before: ContainerFacts | undefined,
+  seen: ObservedContainer | undefined,
+  now: Instant,
+): ContainerFacts | undefined {
+  if (seen && (!before || (seen.id !== before.id && seen.attempt >= before.attempt))) {
+    const ended = before?.ended ?? (before && before.startedAtMs > 0 ? lostInstance(before, now) : undefined);
+    return {
+      attempt: seen.attempt,
+      id: seen.id,
+      image: seen.image,
+      imageId: seen.imageId,
+      version: seen.version,
+      startedAtMs: seen.startedAtMs,
+      ended: endOf(seen),
+      last: ended ?? before?.last,
+      backoffMs: ended && before?.version === seen.version ? nextBackoff(before, ended) : 0,
+    };
+  }
+  if (!before || before.ended) return before;
+  if (!seen || seen.id !== before.id) {
+    // The runtime no longer knows it. Had it never started, a new one simply takes its place.
+    return before.startedAtMs > 0 ? { ...before, ended: lostInstance(before, now) } : before;
+  }
+  const ended = endOf(seen);
+  if (!ended && seen.startedAtMs === before.startedAtMs) return before;
+  return { ...before, startedAtMs: seen.startedAtMs, ended };
+}
+
+function endOf(seen: ObservedContainer): Ended | undefined {
+  if (seen.state !== "exited") return undefined;
+  const { id, exitCode, message, startedAtMs, finishedAtMs } = seen;
+  const reason = seen.reason === "" ? (exitCode === 0 ? "Completed" : "Error") : seen.reason;
+  return { id, exitCode, reason, message, startedAtMs, finishedAtMs };
+}
+
+/** The record of an instance that vanished without one, worded as the kubelet does. */
+function lostInstance(container: ContainerFacts, now: Instant): Ended {
+  return {
+    id: container.id,
+    exitCode: 137,
+    reason: "ContainerStatusUnknown",
+    message: "The container could not be located when the pod was terminated",
+    startedAtMs: container.startedAtMs,
+    finishedAtMs: now.wallMs,
+  };
+}
+
+/** Containers of a Never pod whose sandbox died before they first ran: they will not run any more either. */
+function lostBeforeStart(facts: PodFacts, pod: Pod, observed: ObservedPod, now: Instant): [string, ContainerFacts][] {
+  const hasRun = Object.values(facts.containers).some((container) => container.startedAtMs > 0);
+  if (pod.spec?.restartPolicy !== "Never" || !facts.sandbox || !hasRun) return [];
+  if (observed.sandboxes.some((sandbox) => sandbox.ready)) return [];
+  const lost: [string, ContainerFacts][] = [];
+  for (const { name, image = "" } of pod.spec.containers) {
+    const known = facts.containers[name];
+    if (known?.ended || (known && known.startedAtMs > 0)) continue;
+    const blank = {
+      attempt: 0,
+      id: "",
+      image,
+      imageId: "",
+      version: "",
+      startedAtMs: 0,
+      last: undefined,
+      backoffMs: 0,
+    };
+    const container: ContainerFacts = { ...blank, ...known, ended: undefined };
+    lost.push([name, { ...container, ended: lostInstance(container, now) }]);
+  }
+  return lost;
+}
+
+function nextBackoff(before: ContainerFacts, ended: Ended): number {
+  const ranMs = ended.finishedAtMs - ended.startedAtMs;
+  if (before.backoffMs === 0 || ranMs > CRASH_BACKOFF.forgottenAfterMs) return CRASH_BACKOFF.initialMs;
+  return Math.min(CRASH_BACKOFF.maxMs, before.backoffMs * 2);
+}
+
+function finalOf(facts: PodFacts, pod: Pod, now: Instant): PodFacts["final"] {
+  const { containers = [], restartPolicy, activeDeadlineSeconds } = pod.spec ?? {};
+  const ends = containers.map(({ name }) => facts.containers[name]);
+  if (ends.length > 0 && ends.every((container) => isDone(container, restartPolicy))) {
+    const failed = ends.some((container) => container?.ended?.exitCode !== 0);
+    return { phase: failed ? "Failed" : "Succeeded" };
+  }
+  if (activeDeadlineSeconds !== undefined && now.wallMs - Date.parse(facts.startTime) >= activeDeadlineSeconds * 1000) {
+    const message = "Pod was active on the node longer than the specified deadline";
+    return { phase: "Failed", reason: "DeadlineExceeded", message };
+  }
+  return undefined;
+}
+
+function newestByName(containers: ObservedContainer[]): Map<string, ObservedContainer> {
+  const newest = new Map<string, ObservedContainer>();
+  for (const container of containers) {
+    const other = newest.get(container.name);
+    if (!other || container.attempt > other.attempt) newest.set(container.name, container);
+  }
+  return newest;
+}
+
+function sameSandbox(seen: { id: string; ips: string[] }, known: PodFacts["sandbox"]): boolean {
+  return known?.id === seen.id && known.ips.join() === seen.ips.join();
+}

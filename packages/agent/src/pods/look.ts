@@ -1,0 +1,140 @@
+import { existsSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { isMissingFile, type Clock } from "@skerry/base";
+import type { Container as PodContainer, Pod } from "@skerry/machinery/types";
+import { lastLines } from "../logs/tail.ts";
+import type { Container, ContainerStatus, Runtime } from "../runtime/runtime.ts";
+import { VERSION_LABEL } from "./container-version.ts";
+import type { ObservedContainer, ObservedPod, ObservedSandbox } from "./observed.ts";
+import { podDir, podLogDir, terminationFile, type PodPaths } from "./paths.ts";
+import type { RuntimePod } from "./runtime-view.ts";
+
+/** How much of a termination message is kept, and of the log that stands in for one ("Determine the Reason for Pod Failure"). */
+const MAX_MESSAGE_BYTES = 4096;
+const MAX_FALLBACK = { lines: 80, bytes: 2048 };
+
+/** Details of one container that do not change any more until its state does. */
+interface Details {
+  state: Container["state"];
+  status: ContainerStatus;
+  message: string;
+  endSeenAt: number | undefined;
+}
+
+/** Looks at pods, and remembers what need not be asked twice: it forgets with what the runtime no longer lists. */
+export class Looker {
+  readonly #runtime: Runtime;
+  readonly #clock: Clock;
+  readonly #paths: PodPaths;
+  readonly #details = new Map<string, Details>();
+  readonly #ips = new Map<string, string[]>();
+
+  constructor({ runtime, clock, paths }: { runtime: Runtime; clock: Clock; paths: PodPaths }) {
+    this.#runtime = runtime;
+    this.#clock = clock;
+    this.#paths = paths;
+  }
+
+  /** Completes what the runtime lists of a pod. `prepared` is the caller's own knowledge. */
+  async look(pod: Pod, listed: RuntimePod | undefined, prepared: boolean, signal: AbortSignal): Promise<ObservedPod> {
+    const uid = pod.metadata.uid ?? "";
+    const sandboxes: ObservedSandbox[] = [];
+    for (const { id, attempt, ready } of listed?.sandboxes ?? []) {
+      sandboxes.push({ id, attempt, ready, ips: ready ? await this.#ipsOf(id, signal) : [] });
+    }
+    const containers: ObservedContainer[] = [];
+    for (const container of listed?.containers ?? []) containers.push(await this.#complete(pod, container, signal));
+    return {
+      sandboxes,
+      containers,
+      images: await this.#images(pod, containers, signal),
+      prepared,
+      residue: existsSync(podDir(this.#paths, uid)),
+      logs: existsSync(podLogDir(this.#paths, pod)),
+    };
+  }
+
+  /** Forgets what is not in the runtime's lists. */
+  forgetAllBut(listed: ReadonlyMap<string, RuntimePod>): void {
+    const ids = new Set<string>();
+    for (const { sandboxes, containers } of listed.values())
+      for (const { id } of [...sandboxes, ...containers]) ids.add(id);
+    for (const id of this.#details.keys()) if (!ids.has(id)) this.#details.delete(id);
+    for (const id of this.#ips.keys()) if (!ids.has(id)) this.#ips.delete(id);
+  }
+
+  async #ipsOf(id: string, signal: AbortSignal): Promise<string[]> {
+    const known = this.#ips.get(id);
+    if (known) return known;
+    const { ips } = await this.#runtime.sandboxStatus(id, signal);
+    this.#ips.set(id, ips);
+    return ips;
+  }
+
+  async #complete(pod: Pod, container: Container, signal: AbortSignal): Promise<ObservedContainer> {
+    let details = this.#details.get(container.id);
+    if (details?.state !== container.state) {
+      details = await this.#detailsOf(pod, container, signal);
+      this.#details.set(container.id, details);
+    }
+    const { status, message, endSeenAt } = details;
+    return {
+      id: container.id,
+      name: container.name,
+      attempt: container.attempt,
+      sandboxId: container.sandboxId,
+      state: status.state,
+      version: container.labels[VERSION_LABEL] ?? "",
+      image: container.image,
+      imageId: container.imageRef,
+      startedAtMs: milliseconds(status.startedAtNs),
+      finishedAtMs: milliseconds(status.finishedAtNs),
+      exitCode: status.exitCode,
+      reason: status.reason,
+      message,
+      endSeenAt,
+    };
+  }
+
+  async #detailsOf(pod: Pod, container: Container, signal: AbortSignal): Promise<Details> {
+    const status = await this.#runtime.containerStatus(container.id, signal);
+    if (status.state !== "exited") return { state: status.state, status, message: "", endSeenAt: undefined };
+    const spec = pod.spec?.containers.find(({ name }) => name === container.name);
+    const message = spec ? await this.#lastWords(pod, spec, status) : status.message;
+    return { state: status.state, status, message, endSeenAt: this.#clock.monotonic() };
+  }
+
+  async #lastWords(pod: Pod, spec: PodContainer, status: ContainerStatus): Promise<string> {
+    const file = terminationFile(this.#paths, pod.metadata.uid ?? "", status.name, status.attempt);
+    const written = await head(file, MAX_MESSAGE_BYTES);
+    if (written !== "") return written;
+    if (spec.terminationMessagePolicy === "FallbackToLogsOnError" && status.exitCode !== 0) {
+      return lastLines(status.logPath, MAX_FALLBACK);
+    }
+    return status.message;
+  }
+
+  /** Looks up the images of those containers that may have to be made. */
+  async #images(pod: Pod, containers: ObservedContainer[], signal: AbortSignal): Promise<Map<string, boolean>> {
+    const images = new Map<string, boolean>();
+    for (const { name, image = "" } of pod.spec?.containers ?? []) {
+      const runs = containers.some((c) => c.name === name && c.state === "running" && c.image === image);
+      if (runs || images.has(image)) continue;
+      images.set(image, (await this.#runtime.imageStatus(image, signal)) !== undefined);
+    }
+    return images;
+  }
+}
+
+async function head(file: string, bytes: number): Promise<string> {
+  try {
+    await using handle = await open(file, "r");
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0);
+    return buffer.toString("utf8", 0, bytesRead);
+  } catch (error) {
+    if (isMissingFile(error)) return "";
+    throw error;
+  }
+}
+
+const milliseconds = (ns: bigint): number => Number(ns / 1_000_000n);

@@ -1,0 +1,385 @@
+import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { describe, it } from "node:test";
+import type { Pod } from "@skerry/machinery/types";
+import { RuntimeError } from "../runtime/runtime.ts";
+import { deleted, EdgeFixture, pod } from "./edge-fixture.ts";
+
+const containerOf = (edge: EdgeFixture, wanted: Pod, name = "main") =>
+  edge.reported(wanted)?.status.containerStatuses?.find((one) => one.name === name);
+
+const conditionOf = (edge: EdgeFixture, wanted: Pod, type: string) =>
+  edge.reported(wanted)?.status.conditions?.find((one) => one.type === type)?.status;
+
+/** Fails unless nothing of any pod is left anywhere. */
+async function assertNothingLeft(edge: EdgeFixture): Promise<void> {
+  assert.deepEqual(Object.keys(edge.machine.sandboxes), []);
+  assert.deepEqual(Object.keys(edge.machine.containers), []);
+  assert.deepEqual(await readdir(path.join(edge.folder, "pods")), []);
+  assert.deepEqual(await readdir(path.join(edge.folder, "logs", "pods")), []);
+  assert.deepEqual([...edge.cache.pods()], []);
+  assert.deepEqual(edge.cache.rememberedUids(), []);
+}
+
+describe("PodLoop", () => {
+  it("runs a pod and reports it as a kubelet would", async () => {
+    await using edge = await EdgeFixture.create({ registry: ["app:1"] });
+    await edge.start();
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    const { status } = edge.reported(web) ?? assert.fail("nothing was reported");
+    assert.equal(status.phase, "Running");
+    assert.equal(status.podIP, "10.42.0.2");
+    assert.equal(status.qosClass, "BestEffort");
+    assert.equal(conditionOf(edge, web, "Ready"), "True");
+    assert.equal(containerOf(edge, web)?.ready, true);
+    assert.deepEqual(
+      edge.events().map((event) => event.split(":")[0]),
+      ["Pulling", "Pulled", "Created", "Started"],
+    );
+  });
+
+  it("does nothing at all while everything is as wanted, and reports nothing twice", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    await edge.cache.reports.acknowledge(Number.MAX_SAFE_INTEGER);
+    await edge.pass(300_000, 30_000);
+    await edge.restart();
+    await edge.pass(60_000, 30_000);
+    assert.equal(edge.reported(web), undefined);
+    assert.deepEqual(Object.values(edge.machine.starts), [1]);
+  });
+
+  it("restarts what crashes, with a growing wait that its status tells of", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    edge.runtime.exit("web", "main", 1);
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.restartCount, 1);
+    assert.equal(containerOf(edge, web)?.state?.running !== undefined, true);
+    edge.runtime.exit("web", "main", 3);
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.state?.waiting?.reason, "CrashLoopBackOff");
+    assert.equal(containerOf(edge, web)?.lastState?.terminated?.exitCode, 3);
+    assert.equal(edge.reported(web)?.status.phase, "Running");
+    await edge.pass(9_500);
+    assert.equal(edge.runtime.isRunning("web", "main"), false);
+    await edge.pass(1_000);
+    assert.equal(edge.runtime.isRunning("web", "main"), true);
+    assert.equal(containerOf(edge, web)?.restartCount, 2);
+    assert.ok(
+      edge
+        .events()
+        .some((event) => event.startsWith("BackOff: Back-off restarting failed container main in pod web_default(")),
+    );
+  });
+
+  it("keeps the wait after a crash across its own restart", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    await edge.put(pod());
+    await edge.settle();
+    for (let crash = 0; crash < 2; crash++) {
+      edge.runtime.exit("web", "main", 1);
+      await edge.settle();
+    }
+    await edge.restart();
+    await edge.settle();
+    assert.equal(edge.runtime.isRunning("web", "main"), false);
+    await edge.pass(11_000);
+    assert.equal(edge.runtime.isRunning("web", "main"), true);
+  });
+
+  it("ends a Never pod with its exit code and last words, and keeps saying so after a reboot", async () => {
+    await using edge = await EdgeFixture.create({ writesFiles: true });
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const job = pod({ restartPolicy: "Never" }, { args: ["exit:0", "after:5000", "last-words:all done"] }, "job");
+    await edge.put(job);
+    await edge.settle();
+    await edge.pass(6_000);
+    assert.equal(edge.reported(job)?.status.phase, "Succeeded");
+    assert.equal(containerOf(edge, job)?.state?.terminated?.message, "all done");
+    assert.equal(containerOf(edge, job)?.state?.terminated?.reason, "Completed");
+    assert.deepEqual(Object.keys(edge.machine.sandboxes), []);
+    await edge.stop();
+    edge.bootId = "boot-2";
+    await edge.start();
+    await edge.settle();
+    assert.equal(edge.reported(job)?.status.phase, "Succeeded");
+    assert.deepEqual(Object.values(edge.machine.starts), [1]);
+  });
+
+  it("tells why an image cannot be had, waits, and tries again", async () => {
+    await using edge = await EdgeFixture.create({ registry: [] });
+    await edge.start();
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.state?.waiting?.reason, "ErrImagePull");
+    await edge.pass(2_000);
+    assert.equal(containerOf(edge, web)?.state?.waiting?.reason, "ImagePullBackOff");
+    assert.equal(edge.reported(web)?.status.phase, "Pending");
+    edge.runtime.publish("app:1");
+    await edge.pass(10_000);
+    assert.equal(edge.reported(web)?.status.phase, "Running");
+    const events = edge.events();
+    for (const reason of ["Pulling", "Failed", "BackOff"])
+      assert.ok(
+        events.some((event) => event.startsWith(reason)),
+        reason,
+      );
+  });
+
+  it("never pulls for the policy Never", async () => {
+    await using edge = await EdgeFixture.create({ registry: true });
+    await edge.start();
+    const web = pod({}, { imagePullPolicy: "Never" });
+    await edge.put(web);
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.state?.waiting?.reason, "ErrImageNeverPull");
+    assert.equal(edge.runtime.calls.get("pullImage"), undefined);
+  });
+
+  it("waits for a ConfigMap that is missing and goes on when it comes", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod({}, { envFrom: [{ configMapRef: { name: "settings" } }] });
+    await edge.put(web);
+    await edge.settle();
+    const { waiting } = containerOf(edge, web)?.state ?? {};
+    assert.deepEqual(waiting, { reason: "CreateContainerConfigError", message: 'configmap "settings" not found' });
+    const settings = { metadata: { namespace: "default", name: "settings", uid: "c1" }, data: { COLOUR: "grey" } };
+    await edge.putObject("configmaps", settings);
+    await edge.settle();
+    assert.equal(edge.reported(web)?.status.phase, "Running");
+    const [container] = Object.values(edge.machine.containers);
+    assert.deepEqual(container?.spec.env, [{ name: "COLOUR", value: "grey" }]);
+  });
+
+  it("tries a sandbox that cannot be made again", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => {
+      runtime.addImage("app:1");
+      runtime.failNext("runSandbox", new RuntimeError("Unknown", "no free address"));
+    });
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.state?.waiting?.reason, "ContainerCreating");
+    assert.ok(edge.events().includes("FailedCreatePodSandBox: Failed to create pod sandbox: no free address"));
+    await edge.pass(2_000);
+    assert.equal(edge.reported(web)?.status.phase, "Running");
+  });
+
+  it("takes a deleted pod down and says that it is gone", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    await edge.put(deleted(web));
+    await edge.settle();
+    const report = edge.reported(web);
+    assert.equal(report?.gone, true);
+    assert.equal(report?.status.containerStatuses?.[0]?.state?.terminated?.exitCode, 143);
+    await edge.drop(web);
+    await edge.settle();
+    await assertNothingLeft(edge);
+  });
+
+  it("gives up a pull that takes long when the pod is deleted", async () => {
+    await using edge = await EdgeFixture.create({ registry: ["app:1"] });
+    await edge.start((runtime) => runtime.setLatency("pullImage", 600_000));
+    const web = pod();
+    await edge.put(web);
+    while (!edge.events().some((event) => event.startsWith("Pulling"))) await new Promise(setImmediate);
+    await edge.put(deleted(web));
+    await edge.settle();
+    assert.equal(edge.reported(web)?.gone, true);
+    await edge.drop(web);
+    await edge.settle();
+    await assertNothingLeft(edge);
+  });
+
+  it("runs a pod of the same name beside the one that it replaces", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const [first, second] = [pod(), pod()];
+    await edge.put(first);
+    await edge.settle();
+    await edge.put(second);
+    await edge.settle();
+    assert.deepEqual(
+      Object.values(edge.machine.sandboxes).map((one) => one.spec.podUid),
+      [second.metadata.uid],
+    );
+    assert.equal(edge.reported(second)?.status.phase, "Running");
+  });
+
+  it("does not touch a pod while the runtime is away, and finds it as it was", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    await edge.cache.reports.acknowledge(Number.MAX_SAFE_INTEGER);
+    edge.runtime.setAvailable(false);
+    await edge.pass(20_000, 5_000);
+    edge.runtime.setAvailable(true);
+    await edge.pass(5_000);
+    assert.deepEqual(Object.values(edge.machine.starts), [1]);
+    assert.equal(edge.reported(web), undefined);
+  });
+
+  it("leaves unknown pods alone until the cache is complete, and then removes them", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const [kept, stray] = [pod({}, {}, "kept"), pod({}, {}, "stray")];
+    await edge.put(kept);
+    await edge.put(stray);
+    await edge.settle();
+    await edge.stop();
+    for (const suffix of ["", "-wal"]) {
+      await import("node:fs/promises").then((fs) =>
+        fs.rm(path.join(edge.folder, `cache.db${suffix}`), { force: true }),
+      );
+    }
+    await edge.start();
+    await edge.pass(5_000);
+    assert.equal(edge.runtime.isRunning("stray", "main"), true);
+    await edge.put(kept);
+    await edge.cache.inSync();
+    await edge.settle();
+    assert.equal(edge.runtime.isRunning("stray", "main"), false);
+    assert.deepEqual(
+      Object.values(edge.machine.sandboxes).map((one) => one.spec.podName),
+      ["kept"],
+    );
+    assert.deepEqual(Object.values(edge.machine.starts), [1, 1]);
+    assert.equal(edge.reported(kept)?.status.phase, "Running");
+  });
+
+  it("says what it cannot do instead of doing it wrong", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod({ initContainers: [{ name: "first", image: "app:1" }] });
+    await edge.put(web);
+    await edge.settle();
+    assert.equal(conditionOf(edge, web, "Initialized"), "False");
+    assert.equal(edge.reported(web)?.status.phase, "Pending");
+    assert.deepEqual(Object.keys(edge.machine.sandboxes), []);
+    assert.ok(edge.events().some((event) => event.includes("initContainers")));
+  });
+});
+
+describe("PodLoop after a reboot", () => {
+  for (const records of ["kept", "removed"] as const) {
+    it(`with the runtime's records ${records} runs again what its policy says, at once, and ends what it does not`, async () => {
+      await using edge = await EdgeFixture.create();
+      await edge.start((runtime) => runtime.addImage("app:1"));
+      const ports = [{ containerPort: 80, hostPort: 8080 }];
+      const pods = {
+        always: pod({}, { ports }, "always"),
+        onFailure: pod({ restartPolicy: "OnFailure" }, {}, "on-failure"),
+        never: pod({ restartPolicy: "Never" }, {}, "never"),
+      };
+      for (const one of Object.values(pods)) await edge.put(one);
+      await edge.settle();
+      // A crash loop does not make the reboot wait.
+      for (let crash = 0; crash < 2; crash++) {
+        edge.runtime.exit("always", "main", 1);
+        await edge.settle();
+      }
+      await edge.stop();
+      edge.runtime.reboot(records);
+      edge.bootId = "boot-2";
+      await edge.start();
+      await edge.settle();
+      assert.equal(edge.reported(pods.always)?.status.phase, "Running");
+      const sandbox = Object.values(edge.machine.sandboxes).find((one) => one.spec.podName === "always");
+      assert.equal(edge.reported(pods.always)?.status.podIP, sandbox?.ip);
+      assert.equal(edge.reported(pods.onFailure)?.status.phase, "Running");
+      assert.equal(containerOf(edge, pods.onFailure)?.restartCount, 1);
+      assert.equal(edge.reported(pods.never)?.status.phase, "Failed");
+      const ended = containerOf(edge, pods.never)?.state?.terminated;
+      assert.equal(ended?.exitCode, records === "kept" ? 255 : 137);
+      assert.deepEqual(edge.machine.violations, []);
+      assert.equal(Object.keys(edge.machine.sandboxes).length, 2);
+    });
+  }
+});
+
+/** Plays a pod's whole life, each scene over what the one before left. */
+const SCENES: { name: string; play: (edge: EdgeFixture, wanted: Pod) => Promise<void> | void; ends?: true }[] = [
+  { name: "it is wanted", play: (edge, wanted) => edge.put(wanted) },
+  { name: "a container crashed", play: (edge) => edge.runtime.exit("web", "a", 1) },
+  { name: "its sandbox died", play: (edge) => edge.runtime.killSandbox("web") },
+  { name: "an image changed", play: (edge, wanted) => edge.put(withImage(wanted, "app:2")) },
+  { name: "it is deleted", play: (edge, wanted) => edge.put(deleted(withImage(wanted, "app:2"))), ends: true },
+];
+
+const withImage = (wanted: Pod, image: string): Pod => ({
+  ...wanted,
+  spec: {
+    ...wanted.spec,
+    containers: (wanted.spec?.containers ?? []).map((c) => (c.name === "a" ? { ...c, image } : c)),
+  },
+});
+
+describe("PodLoop cut off at any call of the runtime", () => {
+  for (const [index, scene] of SCENES.entries()) {
+    it(`when ${scene.name}, converges in its next life, runs nothing twice and leaks nothing`, async () => {
+      // The first time nothing is cut off: it counts the points at which the others are.
+      let points = 0;
+      for (let point = -1; point < points; point++) {
+        await using edge = await EdgeFixture.create({ registry: ["app:1", "app:2"] });
+        const wanted = pod({
+          containers: [
+            { name: "a", image: "app:1" },
+            { name: "b", image: "app:1" },
+          ],
+        });
+        await edge.start();
+        for (const before of SCENES.slice(0, index)) {
+          await before.play(edge, wanted);
+          await edge.pass(12_000, 4_000);
+        }
+        let calls = 0;
+        const died = Promise.withResolvers<void>();
+        edge.runtime.setHook(() => {
+          if (calls++ < point || point < 0) return;
+          died.resolve();
+          throw new RuntimeError("Unavailable", "the agent is dead");
+        });
+        await scene.play(edge, wanted);
+        await Promise.race([died.promise, edge.settle()]);
+        if (point < 0) points = calls;
+        await edge.restart();
+        await edge.pass(24_000, 4_000);
+        assert.deepEqual(edge.machine.violations, [], `cut off at call ${point}`);
+        if (scene.ends) {
+          assert.equal(edge.reported(wanted)?.gone, true, `cut off at call ${point}`);
+          await edge.drop(wanted);
+          await edge.settle();
+          await assertNothingLeft(edge);
+        } else {
+          const where = `cut off at call ${point}: ${JSON.stringify(edge.machine)}`;
+          assert.equal(edge.runtime.isRunning("web", "a"), true, where);
+          assert.equal(edge.runtime.isRunning("web", "b"), true, where);
+          assert.equal(Object.keys(edge.machine.sandboxes).length, 1, where);
+          assert.equal(Object.keys(edge.machine.containers).length, 2, where);
+          assert.equal(edge.reported(wanted)?.status.phase, "Running", where);
+        }
+      }
+      assert.ok(points > 5, `only ${points} points`);
+    });
+  }
+});

@@ -1,0 +1,553 @@
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { isMissingFile, KeyedQueue, type Clock, type Logger, type Requeue } from "@skerry/base";
+import type { Pod } from "@skerry/machinery/types";
+import type { ObjectName, Report } from "@skerry/wire";
+import type { CachedPod, EdgeCache } from "../cache/edge-cache.ts";
+import { volumeReferences } from "../volumes/contents.ts";
+import type { EventRecorder, EventText } from "./events.ts";
+import { absorb, newFacts, withoutBackoff, type PodFacts } from "./facts.ts";
+import { blame, isRuntimeAway, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
+import { Looker } from "./look.ts";
+import type { Instant, ObservedPod } from "./observed.ts";
+import { podDir } from "./paths.ts";
+import { perform, type Means, type Performance } from "./perform.ts";
+import { planPod, type WantedPod } from "./plan.ts";
+import { differences, RuntimeView, type RuntimePod } from "./runtime-view.ts";
+import { podStatus } from "./status.ts";
+import { containerOf, type Step } from "./steps.ts";
+import { gapsOf } from "./supported.ts";
+import { noTroubles, type Troubles } from "./troubles.ts";
+
+export interface PodLoopOptions {
+  means: Means;
+  cache: EdgeCache;
+  events: EventRecorder;
+  clock: Clock;
+  random: () => number;
+  log: Logger;
+  /** /proc/sys/kernel/random/boot_id, or whatever else is another after each reboot. */
+  bootId: string;
+}
+
+/** Looks at everything now and then, whatever was heard meanwhile. */
+const RESYNC_MS = 60_000;
+/** Looks this often while the runtime tells nothing of itself. */
+const POLL_MS = 5_000;
+/** The runtime went away: it may be back within a second or two, and pods that write much stand still until then. */
+const RUNTIME_RETRY = { initialMs: 200, maxMs: 2_000 };
+/** Looks within one run of a pod before others get their turn. */
+const MAX_ROUNDS = 20;
+
+/** What this life of the agent knows of a pod besides the cache. */
+interface PodMemory {
+  troubles: Troubles;
+  /** What cgroup and volumes were made from; "" before. */
+  prepared: string;
+  run: AbortController | undefined;
+  /** What the current run works from, to tell whether a change makes it pointless. */
+  basis: string;
+  /** Facts that could not be written. */
+  isUnsaved: boolean;
+  /** Instances whose wait after a crash was told. */
+  told: Set<string>;
+}
+
+/**
+ * Brings every pod to what the cache wants, one worker a pod: look, plan, act, look again. The runtime, the cache and the clock
+ * are only reasons to look; what is done follows from what is seen. A loop that is killed at any point leaves what the next one
+ * can see and go on from.
+ */
+export class PodLoop implements AsyncDisposable {
+  readonly #options: PodLoopOptions;
+  readonly #queue: KeyedQueue;
+  readonly #stop = new AbortController();
+  readonly #view: RuntimeView;
+  readonly #looker: Looker;
+  readonly #memory = new Map<string, PodMemory>();
+  #runtimeName = "containerd";
+  #tasks: Promise<unknown>[] = [];
+  #unsubscribe: (() => void) | undefined;
+
+  constructor(options: PodLoopOptions) {
+    this.#options = options;
+    const { means, clock, random, log } = options;
+    this.#view = new RuntimeView(means.runtime, this.#stop.signal);
+    this.#looker = new Looker({ runtime: means.runtime, clock, paths: means.paths });
+    this.#queue = new KeyedQueue({
+      run: (uid, signal) => this.#runPod(uid, signal),
+      workers: 64,
+      clock,
+      random,
+      retry: RUNTIME_RETRY,
+      onError: (uid, error, failures) => {
+        const fields = { pod: this.#nameOf(uid), err: error, failures };
+        if (isRuntimeAway(error)) log.debug(fields, "the runtime is away; the pod waits");
+        else log.warn(fields, "cannot bring the pod to what is wanted; trying again");
+      },
+    });
+  }
+
+  /** Begins with what the last life left: nothing is assumed to be as it was. */
+  async start(): Promise<void> {
+    const { cache, bootId, log } = this.#options;
+    if (cache.note("bootId") !== bootId) {
+      log.info({ bootId }, "the machine was booted since this agent last ran");
+      await cache.rewriteFacts(withoutBackoff);
+      await cache.setNote("bootId", bootId);
+    }
+    this.#unsubscribe = cache.onChange((changed) => this.#cacheChanged(changed));
+    this.#queue.start();
+    for (const [uid] of cache.pods()) this.#queue.add(uid);
+    this.#tasks = [this.#watchRuntime(), this.#resync()];
+  }
+
+  /** Resolves when no pod is being worked on; waits of pods do not count. */
+  idle(): Promise<void> {
+    return this.#queue.idle();
+  }
+
+  /** Looks at every pod soon. */
+  lookAtAll(): void {
+    const { cache } = this.#options;
+    for (const [uid] of cache.pods()) this.#queue.add(uid);
+    for (const uid of this.#view.last.keys()) this.#queue.add(uid);
+  }
+
+  /** Aborts what is being done, at whatever point, and waits until it has ended. Pods go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#unsubscribe?.();
+    this.#stop.abort(new Error("The agent stops"));
+    await this.#queue[Symbol.asyncDispose]();
+    await Promise.allSettled(this.#tasks);
+  }
+
+  #cacheChanged(changed: readonly ObjectName[]): void {
+    const { cache } = this.#options;
+    if (changed.length === 0) {
+      this.lookAtAll(); // the cache became complete: strays can be told now
+      void this.#sweep();
+      return;
+    }
+    const references = new Set<string>();
+    let hasPods = false;
+    for (const { resource, namespace, name } of changed) {
+      if (resource === "pods") hasPods = true;
+      else references.add(`${namespace}/${resource}/${name}`);
+    }
+    for (const [uid, cached] of cache.pods()) {
+      const memory = this.#memory.get(uid);
+      if (hasPods && (memory === undefined || memory.basis !== basisOf(cached))) {
+        memory?.run?.abort(new SupersededError());
+        this.#queue.add(uid);
+      } else if (hasPods && memory?.prepared !== this.#preparation(cached)) this.#queue.add(uid);
+      else if (references.size > 0 && mentions(cached.pod, references)) {
+        memory?.troubles.containers.clear();
+        this.#queue.add(uid);
+      }
+    }
+  }
+
+  async #watchRuntime(): Promise<void> {
+    const { means, clock, log } = this.#options;
+    const { signal } = this.#stop;
+    let wait = RUNTIME_RETRY.initialMs;
+    while (!signal.aborted) {
+      try {
+        this.#runtimeName = (await means.runtime.version(signal)).name;
+        await this.#relist();
+        wait = RUNTIME_RETRY.initialMs;
+        for await (const _ of means.runtime.changes(signal)) await this.#relist();
+        await clock.sleep(POLL_MS, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        log.debug({ err: error }, "the container runtime does not answer");
+        await clock.sleep(wait, signal).catch(() => {});
+        wait = Math.min(RUNTIME_RETRY.maxMs, wait * 2);
+      }
+    }
+  }
+
+  async #resync(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stop;
+    try {
+      for (;;) {
+        await clock.sleep(RESYNC_MS, signal);
+        this.lookAtAll();
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** Looks at the pods that changed since the last lists. */
+  async #relist(): Promise<void> {
+    const before = this.#view.last;
+    const after = await this.#view.take();
+    for (const uid of differences(before, after)) this.#queue.add(uid);
+    this.#looker.forgetAllBut(after);
+  }
+
+  async #runPod(uid: string, queueSignal: AbortSignal): Promise<Requeue | void> {
+    const memory = this.#memoryOf(uid);
+    const run = new AbortController();
+    memory.run = run;
+    const signal = AbortSignal.any([queueSignal, run.signal]);
+    try {
+      for (let round = 0; round < MAX_ROUNDS; round++) {
+        const result = await this.#round(uid, memory, signal);
+        if (result !== "again") return result;
+      }
+      return { requeueAfterMs: 1_000 };
+    } catch (error) {
+      // Something newer is wanted: its look is queued already.
+      if (run.signal.aborted && !queueSignal.aborted) return;
+      throw error;
+    } finally {
+      memory.run = undefined;
+    }
+  }
+
+  /** One look, one plan, and its steps. */
+  async #round(uid: string, memory: PodMemory, signal: AbortSignal): Promise<Requeue | void | "again"> {
+    const { cache, clock } = this.#options;
+    const listed = (await this.#view.take()).get(uid);
+    const cached = cache.pod(uid) ?? this.#orphan(uid, listed);
+    if (!cached) {
+      await this.#forget(uid);
+      return;
+    }
+    memory.basis = basisOf(cached);
+    const { pod } = cached;
+    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
+    const prepared = memory.prepared !== "" && memory.prepared === this.#preparation(cached);
+    const observed = await this.#looker.look(pod, listed, prepared, signal);
+    const before = cache.facts(uid) ?? newFacts(pod, now);
+    const facts = absorb(before, pod, observed, now);
+    const gaps = gapsOf(pod);
+    const wanted: WantedPod = { pod, deletion: deletionOf(cached), refused: gaps.refused };
+    const tell = (text: EventText): void => this.#tell(pod, text);
+    const images = new Map((pod.spec?.containers ?? []).map(({ name, image = "" }) => [name, image]));
+    for (const text of settlePulls(memory.troubles, (name) => images.get(name) ?? "", now.monotonicMs)) tell(text);
+
+    const steps = planPod({ wanted, observed, facts, troubles: memory.troubles, now });
+    const acts = steps.filter((step) => step.do !== "wait");
+    this.#tellCrashes(facts, memory, steps, now, tell);
+    const isFirst = before.status === undefined;
+    const isQuick = !acts.some((step) => step.do === "pull");
+    // A pod that is about to start says so when it has; one that must wait for its images says so before.
+    const isReported = acts.length === 0 || !isFirst || !isQuick || wanted.refused !== "";
+    await this.#save(this.#gapsTold(facts, gaps, tell), before, { wanted, observed, memory, now, isReported });
+
+    if (acts.length === 0) {
+      if (cached.leaving) await this.#forget(uid);
+      const wait = steps.find((step) => step.do === "wait");
+      return wait ? { requeueAfterMs: wait.ms } : undefined;
+    }
+    const failed = await this.#act(acts, { cached, wanted, observed, memory, signal, tell });
+    if (!failed) return "again";
+    // Looked at once more, now, so that what is reported is what failed.
+    await this.#afterFailure(uid, { cached, wanted, memory, signal });
+    const isPull = [...memory.troubles.containers.values()].some((one) => one.reason === "ErrImagePull");
+    return { requeueAfterMs: isPull ? PULL_FAILURE_SHOWN_MS : 500 };
+  }
+
+  async #act(
+    acts: Step[],
+    context: {
+      cached: CachedPod;
+      wanted: WantedPod;
+      observed: ObservedPod;
+      memory: PodMemory;
+      signal: AbortSignal;
+      tell: (text: EventText) => void;
+    },
+  ): Promise<boolean> {
+    const { clock, log, means } = this.#options;
+    const { cached, observed, memory, signal, tell } = context;
+    const ready = observed.sandboxes.find((sandbox) => sandbox.ready);
+    const performance: Performance = {
+      pod: cached.pod,
+      observed,
+      sandbox: ready,
+      created: new Map(),
+      record: tell,
+    };
+    const failedContainers = new Set<string>();
+    const preparation = this.#preparation(cached);
+    for (const step of acts) {
+      const container = containerOf(step);
+      if (container !== undefined && failedContainers.has(container)) continue;
+      signal.throwIfAborted();
+      log.debug({ pod: this.#nameOf(cached.pod.metadata.uid ?? ""), step }, "performing step");
+      try {
+        if (step.do === "finish") {
+          await this.#finish(cached);
+          continue;
+        }
+        if (step.do === "wait") continue;
+        await perform(step, performance, means, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isRuntimeAway(error)) throw error;
+        log.info({ pod: this.#nameOf(cached.pod.metadata.uid ?? ""), step, err: error }, "a step failed");
+        for (const text of blame(step, error, memory.troubles, clock.monotonic())) tell(text);
+        if (container === undefined) return true;
+        failedContainers.add(container);
+        continue;
+      }
+      if (step.do === "volumes") memory.prepared = preparation;
+      if (step.do === "teardown") memory.prepared = "";
+      if (step.do === "run-sandbox" || step.do === "volumes") memory.troubles.pod = undefined;
+      if (step.do === "start" && container !== undefined) memory.troubles.containers.delete(container);
+    }
+    return failedContainers.size > 0;
+  }
+
+  async #afterFailure(
+    uid: string,
+    {
+      cached,
+      wanted,
+      memory,
+      signal,
+    }: { cached: CachedPod; wanted: WantedPod; memory: PodMemory; signal: AbortSignal },
+  ): Promise<void> {
+    const { cache, clock } = this.#options;
+    const listed = (await this.#view.take()).get(uid);
+    const observed = await this.#looker.look(cached.pod, listed, memory.prepared !== "", signal);
+    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
+    const before = cache.facts(uid) ?? newFacts(cached.pod, now);
+    const facts = absorb(before, cached.pod, observed, now);
+    await this.#save(facts, before, { wanted, observed, memory, now, isReported: true });
+  }
+
+  /** Keeps what is new, and queues the status when it is another than the last. */
+  async #save(
+    facts: PodFacts,
+    before: PodFacts,
+    context: { wanted: WantedPod; observed: ObservedPod; memory: PodMemory; now: Instant; isReported: boolean },
+  ): Promise<void> {
+    const { cache, means, log } = this.#options;
+    const { wanted, observed, memory, now, isReported } = context;
+    const { pod } = wanted;
+    let report: Report | undefined;
+    let next = facts;
+    if (isReported && !facts.finished) {
+      const status = podStatus({
+        pod,
+        refused: wanted.refused,
+        observed,
+        facts,
+        troubles: memory.troubles,
+        hostIps: means.node().hostIps,
+        runtimeName: this.#runtimeName,
+        now,
+      });
+      if (JSON.stringify(status) !== JSON.stringify(facts.status)) {
+        next = { ...facts, status };
+        report = reportOf(pod, next, false);
+      }
+    }
+    // A pod that was never reported and of which nothing has run leaves nothing to remember.
+    const isBlank = before.status === undefined && report === undefined && Object.keys(next.containers).length === 0;
+    if ((next === before && !memory.isUnsaved) || isBlank) return;
+    try {
+      await cache.saveFacts(next, report);
+      memory.isUnsaved = false;
+    } catch (error) {
+      // A full disk must not keep a crashed container from being restarted: remembered in memory, written when it can be.
+      memory.isUnsaved = true;
+      log.warn({ pod: this.#nameOf(next.uid), err: error }, "cannot write what is to be remembered of the pod");
+    }
+  }
+
+  /** Nothing of the pod is left here: the cloud may forget a deleted one, and this cache one that the cloud has forgotten. */
+  async #finish(cached: CachedPod): Promise<void> {
+    const { cache, clock } = this.#options;
+    const uid = cached.pod.metadata.uid ?? "";
+    if (cached.leaving) {
+      await this.#forget(uid);
+      return;
+    }
+    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
+    const facts = cache.facts(uid) ?? newFacts(cached.pod, now);
+    const hasFailed = Object.values(facts.containers).some((container) => container.ended?.exitCode !== 0);
+    const final: PodFacts = {
+      ...facts,
+      finished: true,
+      final: facts.final ?? { phase: hasFailed ? "Failed" : "Succeeded" },
+    };
+    const observed: ObservedPod = {
+      sandboxes: [],
+      containers: [],
+      images: new Map(),
+      prepared: false,
+      residue: false,
+      logs: false,
+    };
+    const { means } = this.#options;
+    const status = podStatus({
+      pod: cached.pod,
+      refused: "",
+      observed,
+      facts: final,
+      troubles: noTroubles(),
+      hostIps: means.node().hostIps,
+      runtimeName: this.#runtimeName,
+      now,
+    });
+    const done = { ...final, status };
+    await cache.saveFacts(done, reportOf(cached.pod, done, true));
+  }
+
+  async #forget(uid: string): Promise<void> {
+    const { cache } = this.#options;
+    if (cache.facts(uid) || cache.pod(uid)?.leaving) await cache.forgetPod(uid);
+    this.#memory.delete(uid);
+    this.#queue.forget(uid);
+  }
+
+  /** A pod that runs here, or left its folder here, and that nobody wants: as one that leaves. */
+  #orphan(uid: string, listed: RuntimePod | undefined): CachedPod | undefined {
+    const { cache, means } = this.#options;
+    if (!cache.complete) return undefined;
+    if (!listed && !existsSync(podDir(means.paths, uid))) return undefined;
+    const metadata = { uid, namespace: listed?.namespace ?? "unknown", name: listed?.name ?? "unknown" };
+    const containers = [...new Set(listed?.containers.map((one) => one.name))].map((name) => ({ name }));
+    return { pod: { metadata, spec: { containers } }, leaving: true, hash: "" };
+  }
+
+  /** Finds folders of pods that neither the cloud nor the runtime knows. */
+  async #sweep(): Promise<void> {
+    const { cache, means, log } = this.#options;
+    try {
+      for (const uid of await entries(means.paths.podsDir)) if (!cache.pod(uid)) this.#queue.add(uid);
+      for (const folder of await entries(means.paths.logsDir)) {
+        const uid = folder.slice(folder.lastIndexOf("_") + 1);
+        if (cache.pod(uid) || this.#view.last.has(uid)) continue;
+        await rm(path.join(means.paths.logsDir, folder), { recursive: true, force: true });
+      }
+      for (const uid of cache.rememberedUids()) if (!cache.pod(uid)) this.#queue.add(uid);
+    } catch (error) {
+      log.warn({ err: error }, "cannot look for what pods of former times left");
+    }
+  }
+
+  #gapsTold(facts: PodFacts, gaps: { refused: string; ignored: string[] }, tell: (text: EventText) => void): PodFacts {
+    if (facts.told || (gaps.refused === "" && gaps.ignored.length === 0)) return facts;
+    if (gaps.refused !== "") tell({ type: "Warning", reason: "Unsupported", message: gaps.refused });
+    if (gaps.ignored.length > 0) {
+      const message = `Accepted, but without effect on this node yet: ${gaps.ignored.join(", ")}`;
+      tell({ type: "Warning", reason: "Unsupported", message });
+    }
+    return { ...facts, told: true };
+  }
+
+  /** Says once per end that a crashed container waits. */
+  #tellCrashes(facts: PodFacts, memory: PodMemory, steps: Step[], now: Instant, tell: (text: EventText) => void): void {
+    if (!steps.some((step) => step.do === "wait") || facts.final) return;
+    for (const [name, { ended, backoffMs }] of Object.entries(facts.containers)) {
+      if (!ended || backoffMs === 0 || memory.told.has(ended.id) || now.wallMs - ended.finishedAtMs > backoffMs)
+        continue;
+      memory.told.add(ended.id);
+      const message = `Back-off restarting failed container ${name} in pod ${facts.name}_${facts.namespace}(${facts.uid})`;
+      tell({ type: "Warning", reason: "BackOff", message, container: name });
+    }
+    while (memory.told.size > 50) memory.told.delete([...memory.told][0] ?? "");
+  }
+
+  #tell(pod: Pod, text: EventText): void {
+    const { namespace = "", name = "", uid = "" } = pod.metadata;
+    this.#options.events.record({ kind: "Pod", namespace, name, uid }, text);
+  }
+
+  /** What the pod's cgroup and volumes are made from, as one string. */
+  #preparation({ pod, hash }: CachedPod): string {
+    const { cache } = this.#options;
+    const namespace = pod.metadata.namespace ?? "";
+    const parts = [...volumeReferences(pod)].map((reference) => {
+      const [resource = "", name = ""] = reference.split("/");
+      return `${reference}=${cache.hashOf({ resource, namespace, name })}`;
+    });
+    return [`pod=${hash}`, ...parts].join();
+  }
+
+  #memoryOf(uid: string): PodMemory {
+    let memory = this.#memory.get(uid);
+    if (!memory) {
+      memory = {
+        troubles: noTroubles(),
+        prepared: "",
+        run: undefined,
+        basis: "",
+        isUnsaved: false,
+        told: new Set(),
+      };
+      this.#memory.set(uid, memory);
+    }
+    return memory;
+  }
+
+  #nameOf(uid: string): string {
+    const metadata = this.#options.cache.pod(uid)?.pod.metadata;
+    return metadata ? `${metadata.namespace ?? ""}/${metadata.name ?? ""}` : uid;
+  }
+}
+
+/** What was being done for a pod is no longer what is wanted. */
+class SupersededError extends Error {
+  override name = "SupersededError";
+}
+
+/** Whether it is to go and how soon, and which images it runs: what, when it changes, makes steps under way pointless. */
+function basisOf(cached: CachedPod): string {
+  const { metadata, spec } = cached.pod;
+  const images = (spec?.containers ?? []).map(({ name, image }) => `${name}=${image ?? ""}`);
+  const deletion = `${metadata.deletionTimestamp ?? ""}/${metadata.deletionGracePeriodSeconds ?? ""}`;
+  return [String(cached.leaving), deletion, ...images].join();
+}
+
+function deletionOf({ pod, leaving }: CachedPod): { graceSeconds: number } | undefined {
+  const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
+  if (deletionTimestamp === undefined && !leaving) return undefined;
+  return { graceSeconds: deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30 };
+}
+
+function reportOf(pod: Pod, facts: PodFacts, gone: boolean): Report {
+  const { namespace = "", name = "", uid = "" } = pod.metadata;
+  const object: Pod = { apiVersion: "v1", kind: "Pod", metadata: { namespace, name, uid }, ...statusOf(facts) };
+  return { resource: "pods", namespace, name, uid, gone, bytes: Buffer.from(JSON.stringify(object)) };
+}
+
+const statusOf = ({ status }: PodFacts): { status?: NonNullable<Pod["status"]> } =>
+  status === undefined ? {} : { status };
+
+function mentions(pod: Pod, references: ReadonlySet<string>): boolean {
+  const namespace = pod.metadata.namespace ?? "";
+  for (const reference of volumeReferences(pod)) if (references.has(`${namespace}/${reference}`)) return true;
+  for (const { env = [], envFrom = [] } of pod.spec?.containers ?? []) {
+    const names = [
+      ...envFrom.map((one) =>
+        one.configMapRef ? `configmaps/${one.configMapRef.name}` : `secrets/${one.secretRef?.name}`,
+      ),
+      ...env.flatMap(({ valueFrom }) => [
+        ...(valueFrom?.configMapKeyRef ? [`configmaps/${valueFrom.configMapKeyRef.name}`] : []),
+        ...(valueFrom?.secretKeyRef ? [`secrets/${valueFrom.secretKeyRef.name}`] : []),
+      ]),
+    ];
+    if (names.some((name) => references.has(`${namespace}/${name}`))) return true;
+  }
+  return false;
+}
+
+async function entries(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissingFile(error)) return [];
+    throw error;
+  }
+}
