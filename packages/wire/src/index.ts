@@ -50,7 +50,11 @@ export {
 export { StreamError, textResponse } from "./streams.ts";
 export type { FrameTransport, TransportEvents } from "./transport.ts";
 export {
+  CA_PATH,
+  HUB_NAME,
+  JOIN_PATH,
   LINK_PATH,
+  RENEW_PATH,
   UpgradeRefusedError,
   WebSocketAcceptor,
   connectWebSocket,

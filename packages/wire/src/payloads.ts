@@ -48,6 +48,7 @@ export type EndReason =
   | "stale-epoch"
   | "duplicate-identity"
   | "revoked"
+  | "unauthorized"
   | "not-ready"
   | "overloaded"
   | "incompatible"

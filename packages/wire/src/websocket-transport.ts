@@ -5,6 +5,13 @@ import { WebSocket, WebSocketServer } from "ws";
 import { MAX_FRAME_BYTES, SUBPROTOCOL } from "./frame.ts";
 import { HIGH_WATER_BYTES, LOW_WATER_BYTES, type FrameTransport, type TransportEvents } from "./transport.ts";
 
+/** The one name that the hub's server certificate has. Edges check it instead of an address, which NAT and moves change. */
+export const HUB_NAME = "skerry-hub";
+/** Where a machine reads the link's CA, which it then holds against the pin of its token. */
+export const CA_PATH = "/ca";
+/** Where a machine joins, and where an edge renews its certificate (over HTTPS and over its link alike). */
+export const JOIN_PATH = "/join";
+export const RENEW_PATH = "/renew";
 /** Where the hub takes links, below its HTTPS port. */
 export const LINK_PATH = "/link";
 /** How long a peer may take to agree to the end of a connection. */

@@ -1,0 +1,89 @@
+import type { Clock, Logger } from "@skerry/base";
+import { connectWebSocket, RENEW_PATH, type FrameTransport, type Session } from "@skerry/wire";
+import { dialHub, exchange, HubRefusedError, type HubAddress } from "./dial.ts";
+import type { EdgeIdentity } from "./edge-identity.ts";
+
+export interface HubDialerOptions {
+  address: HubAddress;
+  identity: EdgeIdentity;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Makes the connections of a link with the edge's certificate, and keeps that certificate fresh. */
+export class HubDialer {
+  readonly #options: HubDialerOptions;
+  /** To be resumed: a third of the work of a full handshake is left then. */
+  #tlsSession: Buffer | undefined;
+  #renewing: Promise<void> | undefined;
+
+  constructor(options: HubDialerOptions) {
+    this.#options = options;
+  }
+
+  /** Connects to the hub. A certificate that ended while the edge was away is renewed first. */
+  async dial(signal: AbortSignal): Promise<FrameTransport> {
+    const { address, identity, clock, log } = this.#options;
+    if (identity.isExpired(clock)) {
+      await identity.renew((csr) => this.#askOverHttps(csr, signal));
+      this.#tlsSession = undefined;
+      log.info({}, "expired certificate was renewed");
+    }
+    const session = this.#tlsSession;
+    this.#tlsSession = undefined;
+    const socket = await this.#connect(signal, session);
+    return connectWebSocket(socket, { host: `${address.host}:${address.port}`, signal });
+  }
+
+  /** Renews the certificate over an open link when it is due. Failing is no harm: the next link tries again. */
+  renewIfDue(session: Session, signal: AbortSignal): Promise<void> {
+    const { identity, clock, log } = this.#options;
+    if (!identity.isRenewalDue(clock)) return Promise.resolve();
+    this.#renewing ??= identity
+      .renew((csr) => askOverLink(session, csr, signal))
+      .then(
+        () => {
+          // A resumed session would go on showing the old certificate.
+          this.#tlsSession = undefined;
+          log.info({}, "certificate was renewed");
+        },
+        (error: unknown) => log.warn({ err: error }, "certificate could not be renewed"),
+      )
+      .finally(() => (this.#renewing = undefined));
+    return this.#renewing;
+  }
+
+  #connect(signal: AbortSignal, session: Buffer | undefined): ReturnType<typeof dialHub> {
+    const { address, identity, clock, log } = this.#options;
+    return dialHub({
+      address,
+      authority: identity.authority,
+      identity: identity.current,
+      clock,
+      log,
+      session,
+      onSession: (ticket) => (this.#tlsSession = ticket),
+      signal,
+    });
+  }
+
+  async #askOverHttps(csr: string, signal: AbortSignal): Promise<unknown> {
+    const socket = await this.#connect(signal, undefined);
+    try {
+      return await exchange(socket, { method: "POST", path: RENEW_PATH, body: { csr } }, signal);
+    } finally {
+      socket.destroy();
+    }
+  }
+}
+
+async function askOverLink(session: Session, csr: string, signal: AbortSignal): Promise<unknown> {
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from(JSON.stringify({ csr }));
+  }
+  const answer = await session.request({ method: "POST", path: RENEW_PATH, headers: {}, body: body() }, signal);
+  let text = "";
+  for await (const chunk of answer.body) text += Buffer.from(chunk).toString("utf8");
+  if (answer.status !== 200) throw new HubRefusedError(answer.status, text);
+  return JSON.parse(text) as unknown;
+}

@@ -1,0 +1,58 @@
+import { createHash, timingSafeEqual, X509Certificate } from "node:crypto";
+import { silentLogger, systemClock, type Clock, type Logger } from "@skerry/base";
+import { CA_PATH, JOIN_PATH } from "@skerry/wire";
+import { connect, dialHub, exchange, NotTheHubError, type HubAddress } from "./dial.ts";
+import { EdgeIdentity } from "./edge-identity.ts";
+
+export interface JoinOptions {
+  server: HubAddress;
+  /** As `skerry token create` printed it: `skerry.ID.SECRET.PIN`. */
+  token: string;
+  nodeName: string;
+  /** Where key and certificate are kept. */
+  identityFile: string;
+  clock?: Clock;
+  log?: Logger;
+  signal: AbortSignal;
+}
+
+/**
+ * Joins a cloud: learns its CA and holds it against the token's pin, shows the token to a server of that CA and no other, and keeps the
+ * certificate it gets. Throws an error whose message says what to do: `HubRefusedError`, `NotTheHubError`, or of the network.
+ */
+export async function join(options: JoinOptions): Promise<EdgeIdentity> {
+  const { server: address, token, nodeName, identityFile, clock = systemClock, log = silentLogger, signal } = options;
+  const [, id, secret, pin] = /^skerry\.([a-z0-9]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})$/.exec(token.trim()) ?? [];
+  if (id === undefined || secret === undefined || pin === undefined) {
+    throw new Error("The token is not complete: copy all of what `skerry token create` printed");
+  }
+  const authority = await pinnedAuthority(address, Buffer.from(pin, "base64url"), signal);
+  return EdgeIdentity.create(identityFile, async (csr) => {
+    const socket = await dialHub({ address, authority, identity: undefined, clock, log, signal });
+    try {
+      const body = { token: `${id}.${secret}`, node: nodeName, csr };
+      return await exchange(socket, { method: "POST", path: JOIN_PATH, body }, signal);
+    } finally {
+      socket.destroy();
+    }
+  });
+}
+
+/** Reads the CA over a connection that proves nothing: the pin does. */
+async function pinnedAuthority(address: HubAddress, pin: Buffer, signal: AbortSignal): Promise<X509Certificate> {
+  const socket = await connect({ address, identity: undefined, signal });
+  let authority: X509Certificate;
+  try {
+    const answer = (await exchange(socket, { method: "GET", path: CA_PATH }, signal)) as { authority?: unknown };
+    authority = new X509Certificate(String(answer.authority));
+  } catch (error) {
+    throw new NotTheHubError(`What answers at ${address.host}:${address.port} is no hub`, { cause: error });
+  } finally {
+    socket.destroy();
+  }
+  const shown = createHash("sha256").update(authority.raw).digest();
+  if (shown.length === pin.length && timingSafeEqual(shown, pin)) return authority;
+  throw new NotTheHubError(
+    `The hub at ${address.host}:${address.port} is of another cloud than the token: make the token on that cloud`,
+  );
+}

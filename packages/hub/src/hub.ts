@@ -1,0 +1,356 @@
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import https from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import {
+  checkPeerCertificate,
+  keyToPem,
+  silentLogger,
+  systemClock,
+  toPem,
+  type CertificateError,
+  type Clock,
+  type Identity,
+  type Logger,
+} from "@skerry/base";
+import type { Client, Informer, Informers } from "@skerry/client";
+import { isNotFound, kinds, serviceUnavailable } from "@skerry/machinery";
+import type { Node } from "@skerry/machinery/types";
+import {
+  CA_PATH,
+  JOIN_PATH,
+  LINK_PATH,
+  RENEW_PATH,
+  StreamError,
+  WebSocketAcceptor,
+  offersSubprotocol,
+  textResponse,
+  type FrameTransport,
+  type LaneBudget,
+  type Message,
+  type Outbox,
+  type StreamRequest,
+  type StreamResponse,
+} from "@skerry/wire";
+import { identityOf, RENEWAL_GRACE_MS, type NodeIdentity } from "./identity.ts";
+import { Join, RefusedError } from "./join/join.ts";
+import { Duplicates } from "./sessions/duplicates.ts";
+import { Leases } from "./sessions/leases.ts";
+import { NodeLink } from "./sessions/node-link.ts";
+import { Sessions } from "./sessions/sessions.ts";
+import { Wanted } from "./sync/wanted.ts";
+
+/** How often edges ping, in milliseconds: a dead peer is noticed within twice as long. */
+const HEARTBEAT_MS = 5000;
+/** How long a TLS handshake, and the head of a request, may take. */
+const HANDSHAKE_MS = 10_000;
+/** A join request is a token, a name and a CSR. */
+const MAX_BODY_BYTES = 32 << 10;
+/** How long an edge waits while the hub is starting. */
+const NOT_READY_RETRY_MS = 1000;
+
+export interface HubOptions {
+  client: Client;
+  /** Started by the caller; the hub asks for Nodes, Pods, ConfigMaps and Secrets. */
+  informers: Informers;
+  /** The CA of the link, which the API does not trust. */
+  authority: Identity;
+  /** The server's certificate, of that CA, with the DNS name `HUB_NAME`. */
+  server: Identity;
+  /** Of this software, for people. */
+  version: string;
+  host?: string;
+  /** 0: any free one; see `port`. */
+  port: number;
+  heartbeatMs?: number;
+  /** 48 bytes, shared by replicas and kept over restarts, so that edges resume their TLS sessions; see `setTicketKeys` to rotate them. */
+  ticketKeys?: Buffer;
+  /** Holds lanes to their share of a node's link. */
+  budgetFor?: (node: string) => LaneBudget | undefined;
+  /** Commands and router messages that wait for a node. */
+  messagesFor?: (node: string) => Outbox<Message> | undefined;
+  clock?: Clock;
+  random?: () => number;
+  log?: Logger;
+}
+
+/** The cloud end of all links: one HTTPS port where machines join and edges hold their WebSocket. */
+export class Hub implements AsyncDisposable {
+  readonly sessions: Sessions;
+  readonly #options: HubOptions;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #log: Logger;
+  readonly #nodes: Informer<Node>;
+  readonly #wanted: Wanted;
+  readonly #leases: Leases;
+  readonly #duplicates: Duplicates;
+  readonly #join: Join;
+  readonly #acceptor = new WebSocketAcceptor();
+  readonly #server: https.Server;
+  readonly #running = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+  readonly #ends: (() => void)[] = [];
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+    this.#log = options.log ?? silentLogger;
+    const shared = { client: options.client, clock: this.#clock, random: this.#random, log: this.#log };
+    this.#nodes = options.informers.of(kinds.Node);
+    this.#wanted = new Wanted(options.informers);
+    this.#leases = new Leases(shared);
+    this.#duplicates = new Duplicates(shared);
+    this.#join = new Join({ ...shared, authority: options.authority });
+    this.sessions = new Sessions((node) => {
+      this.#log.warn({ node }, "two devices use one identity");
+      this.#duplicates.report(node);
+    });
+    this.#server = https.createServer({
+      key: keyToPem(options.server.key),
+      cert: toPem("CERTIFICATE", options.server.certificate.raw),
+      ca: toPem("CERTIFICATE", options.authority.certificate.raw),
+      minVersion: "TLSv1.3",
+      requestCert: true,
+      // We look at every certificate ourselves, and can then say what is wrong with it.
+      rejectUnauthorized: false,
+      ALPNProtocols: ["http/1.1"],
+      handshakeTimeout: HANDSHAKE_MS,
+      headersTimeout: HANDSHAKE_MS,
+      requestTimeout: 2 * HANDSHAKE_MS,
+      ...(options.ticketKeys && { ticketKeys: options.ticketKeys }),
+    });
+  }
+
+  /** Begins to listen. Links are taken once the live copies are here; until then edges are asked to come back. */
+  async start(): Promise<void> {
+    this.#wanted.start();
+    this.#duplicates.start();
+    this.#ends.push(
+      this.#wanted.onChange((node, name) => this.sessions.locate(node)?.touch(name)),
+      this.#nodes.onChange(({ name }, current) => this.#nodeChanged(name, current?.decode())),
+    );
+    this.#server.on("request", (request, response) => void this.#handle(request, response));
+    this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
+    this.#server.on("tlsClientError", (error) => this.#log.debug({ err: error }, "TLS handshake failed"));
+    this.#server.listen(this.#options.port, this.#options.host);
+    await once(this.#server, "listening");
+  }
+
+  /** The port that is listened on. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Changes the keys of TLS session tickets: 48 bytes. */
+  setTicketKeys(keys: Buffer): void {
+    this.#server.setTicketKeys(keys);
+  }
+
+  /**
+   * Sends a request in the shape of the kubelet's API to a node. Throws `StatusError` ServiceUnavailable when the node has no link, or
+   * loses it before it answers.
+   */
+  async request(
+    node: string,
+    request: { method: "GET" | "POST"; path: string; headers?: Record<string, string> },
+    signal: AbortSignal,
+  ): Promise<StreamResponse> {
+    const link = this.sessions.locate(node);
+    if (!link) throw serviceUnavailable(`Node "${node}" is not linked to the cloud now`);
+    try {
+      const { method, path, headers = {} } = request;
+      return await link.request({ method, path, headers }, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof StreamError)) throw error;
+      throw serviceUnavailable(`Cannot reach node "${node}": ${error.message}`);
+    }
+  }
+
+  /** Says goodbye to every edge, asking them to come back at different times, and closes the port. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error("The hub stops"));
+    for (const end of this.#ends.splice(0)) end();
+    this.#wanted.stop();
+    for (const link of this.sessions) {
+      link.close({ reason: "shutdown", message: "The cloud stops", retryAfterMs: 1000 });
+    }
+    this.#leases.stop();
+    await this.#duplicates[Symbol.asyncDispose]();
+    await Promise.all(this.#running);
+    this.#server.closeAllConnections();
+    if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #nodeChanged(name: string, node: Node | undefined): void {
+    const link = this.sessions.locate(name);
+    if (!node) this.sessions.forget(name);
+    else if (link && node.metadata.uid !== link.identity.uid) this.sessions.forget(name);
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const answer = await this.#route(request);
+      send(response, 200, JSON.stringify(answer), { "content-type": "application/json" });
+    } catch (error) {
+      if (!(error instanceof RefusedError)) this.#log.error({ err: error, path: request.url }, "request failed");
+      const refused = error instanceof RefusedError ? error : new RefusedError(500, "Internal error");
+      send(response, refused.status, refused.message, retryHeader(refused.retryAfterMs));
+    }
+  }
+
+  async #route(request: IncomingMessage): Promise<unknown> {
+    const path = request.url?.split("?")[0];
+    if (path === "/healthz" && request.method === "GET") return { ok: true };
+    if (path === CA_PATH && request.method === "GET") {
+      return { authority: toPem("CERTIFICATE", this.#options.authority.certificate.raw) };
+    }
+    if (request.method !== "POST") throw new RefusedError(404, `Nothing is served at ${request.method} ${path}`);
+    if (path === JOIN_PATH) {
+      const source = request.socket.remoteAddress ?? "";
+      return this.#join.join(await jsonBody(request), source, this.#stop.signal);
+    }
+    if (path === RENEW_PATH) {
+      // An edge that was away for longer than its certificate lasts still proves by it who asks.
+      const identity = await this.#identify(request.socket as TLSSocket, { graceMs: RENEWAL_GRACE_MS });
+      return this.#join.renew(identity, await jsonBody(request));
+    }
+    throw new RefusedError(404, `Nothing is served at ${request.method} ${path}`);
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on("error", (error) => this.#log.debug({ err: error }, "connection failed"));
+    try {
+      if (this.#stop.signal.aborted || !this.#wanted.isSynced) {
+        throw new RefusedError(503, "The hub is starting or stopping", { retryAfterMs: NOT_READY_RETRY_MS });
+      }
+      if (request.url?.split("?")[0] !== LINK_PATH || !offersSubprotocol(request)) {
+        throw new RefusedError(400, "This is no link of a protocol that the hub speaks");
+      }
+      const identity = await this.#identify(socket as TLSSocket, { graceMs: 0 });
+      this.#acceptor.accept(request, socket, head, (transport) => this.#accepted(identity, transport));
+    } catch (error) {
+      if (!(error instanceof RefusedError)) this.#log.error({ err: error }, "link could not be accepted");
+      const refused = error instanceof RefusedError ? error : new RefusedError(500, "Internal error");
+      refuseUpgrade(socket, refused);
+    }
+  }
+
+  /** Who is at the other end, checked anew for every connection: by our CA, our usage, our name, not revoked, and only then by time. */
+  async #identify(socket: TLSSocket, { graceMs }: { graceMs: number }): Promise<NodeIdentity> {
+    const certificate = socket.getPeerX509Certificate();
+    const authorities = [this.#options.authority.certificate];
+    const problem = checkPeerCertificate(certificate, { authorities, usage: "client", clock: this.#clock });
+    const isOurs = !problem || problem.problem === "expired" || problem.problem === "not-yet-valid";
+    const identity = certificate && isOurs ? identityOf(certificate) : undefined;
+    if (!identity) throw this.#refused(socket, problem, problem?.message ?? "The certificate names no node");
+    if (!(await this.#exists(identity))) {
+      const message = `Node "${identity.node}" was deleted, or joined anew on another machine: join again`;
+      throw this.#refused(socket, undefined, message, 403);
+    }
+    if (!problem) return identity;
+    const overdueMs = certificate ? this.#clock.now() - certificate.validToDate.getTime() : Infinity;
+    if (problem.problem === "expired" && overdueMs <= graceMs) return identity;
+    throw this.#refused(socket, problem, problem.message);
+  }
+
+  #refused(socket: TLSSocket, problem: CertificateError | undefined, message: string, status = 401): RefusedError {
+    const source = socket.remoteAddress;
+    this.#log.warn({ source, problem: problem?.problem, detail: message }, "certificate refused");
+    return new RefusedError(status, problem ? `${message} (${problem.problem})` : message);
+  }
+
+  /** Whether the node of a certificate is still the one that joined. What the live copy does not know yet is asked of the API. */
+  async #exists({ node, uid }: NodeIdentity): Promise<boolean> {
+    const key = { namespace: "", name: node };
+    if (this.#nodes.get(key)?.decode().metadata.uid === uid) return true;
+    try {
+      const found = await this.#options.client.get<Node>(kinds.Node, key, { signal: this.#stop.signal });
+      return found.decode().metadata.uid === uid;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
+  #accepted(identity: NodeIdentity, transport: FrameTransport): void {
+    const { client, informers, version, heartbeatMs = HEARTBEAT_MS, budgetFor, messagesFor } = this.#options;
+    const link: NodeLink = new NodeLink({
+      identity,
+      transport,
+      client,
+      informers,
+      wanted: this.#wanted,
+      version,
+      heartbeatMs,
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log.child({ node: identity.node }),
+      budget: budgetFor?.(identity.node),
+      messages: messagesFor?.(identity.node),
+      admit: (self, hello) => {
+        this.sessions.admit(self, hello);
+        this.#leases.keep(identity);
+      },
+      serve: (request) => this.#serve(identity, request),
+    });
+    const running = link.run().then(() => {
+      if (this.sessions.leave(link)) this.#leases.release(identity.node);
+    });
+    this.#running.add(running);
+    void running.then(() => this.#running.delete(running));
+  }
+
+  /** What edges may ask over their link. */
+  async #serve(identity: NodeIdentity, request: StreamRequest): Promise<StreamResponse> {
+    if (request.method !== "POST" || request.path !== RENEW_PATH) {
+      return textResponse(404, `Nothing is served at ${request.method} ${request.path}`);
+    }
+    try {
+      const answer = this.#join.renew(identity, await jsonBody(request.body));
+      return textResponse(200, JSON.stringify(answer));
+    } catch (error) {
+      if (error instanceof RefusedError) return textResponse(error.status, error.message);
+      throw error;
+    }
+  }
+}
+
+/** Reads a bounded JSON object. */
+async function jsonBody(body: AsyncIterable<Uint8Array>): Promise<object> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) throw new RefusedError(413, `The request is longer than ${MAX_BODY_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch {
+    throw new RefusedError(400, "The request is not JSON");
+  }
+  if (typeof value !== "object" || value === null) throw new RefusedError(400, "The request is not a JSON object");
+  return value;
+}
+
+/** Retry-After (RFC 9110, 10.2.3) counts whole seconds. */
+const retryHeader = (retryAfterMs: number | undefined): Record<string, string> =>
+  retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
+
+function send(response: ServerResponse, status: number, text: string, headers: Record<string, string>): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", connection: "close", ...headers });
+  response.end(text);
+}
+
+function refuseUpgrade(socket: Duplex, { status, message, retryAfterMs }: RefusedError): void {
+  const headers = { ...retryHeader(retryAfterMs), "content-type": "text/plain; charset=utf-8", connection: "close" };
+  const lines = Object.entries({ ...headers, "content-length": String(Buffer.byteLength(message)) });
+  const head = [`HTTP/1.1 ${status} Refused`, ...lines.map(([name, value]) => `${name}: ${value}`)].join("\r\n");
+  socket.end(`${head}\r\n\r\n${message}`);
+}

@@ -1,0 +1,148 @@
+import { createHash, type KeyObject } from "node:crypto";
+import { DerError, readCsr, toPem, type Clock, type Identity, type Logger } from "@skerry/base";
+import type { Client } from "@skerry/client";
+import { checkDns1123Subdomain, isAlreadyExists, kinds } from "@skerry/machinery";
+import type { Node } from "@skerry/machinery/types";
+import { issueNodeCertificate, type NodeIdentity } from "../identity.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { checkToken } from "./tokens.ts";
+
+/** On a Node: the SHA-256 of the key that it joined with, so that the same machine may ask again when the answer was lost. */
+const JOIN_KEY = "skerry.io/join-key";
+
+/** A request was refused: an HTTP status, and a sentence for the person at the machine. */
+export class RefusedError extends Error {
+  override name = "RefusedError";
+  readonly status: number;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(status: number, message: string, { retryAfterMs }: { retryAfterMs?: number } = {}) {
+    super(message);
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** What a joining machine gets: PEM certificates, and who it is from now on. */
+export interface JoinAnswer {
+  certificate: string;
+  authority: string;
+  node: string;
+  uid: string;
+}
+
+export interface JoinOptions {
+  client: Client;
+  authority: Identity;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Lets machines in: token and request against a Node and a certificate; and certificate against a new certificate. */
+export class Join {
+  readonly #options: JoinOptions;
+  /** Only failures count: a fleet behind one address may join as fast as it can, a guesser may not. */
+  readonly #bySource: RateLimit;
+  readonly #overall: RateLimit;
+
+  constructor(options: JoinOptions) {
+    this.#options = options;
+    this.#bySource = new RateLimit({ burst: 10, perSecond: 0.2, clock: options.clock });
+    this.#overall = new RateLimit({ burst: 200, perSecond: 20, clock: options.clock });
+  }
+
+  /** Judges a join request from `source`, an address. Throws `RefusedError`. */
+  async join(body: unknown, source: string, signal: AbortSignal): Promise<JoinAnswer> {
+    const { client, clock, log } = this.#options;
+    const retryAfterMs = Math.max(this.#bySource.waitMs(source), this.#overall.waitMs(""));
+    if (retryAfterMs > 0) throw new RefusedError(429, "Too many failed attempts to join", { retryAfterMs });
+    const { token, node, csr } = requestOf(body);
+    const verdict = await checkToken(client, token, clock, signal);
+    if (verdict !== "valid") {
+      this.#bySource.count(source);
+      this.#overall.count("");
+      log.warn({ source, node, verdict }, "join refused");
+      throw new RefusedError(
+        401,
+        verdict === "expired"
+          ? "The token has expired: make another one with `skerry token create`"
+          : "The token is not known to this cloud: make one with `skerry token create` there",
+      );
+    }
+    const problems = checkDns1123Subdomain(node);
+    if (problems.length > 0) throw new RefusedError(400, `The node name "${node}" is invalid: ${problems.join("; ")}`);
+    const key = readKey(csr);
+    const uid = await this.#createNode(node, keyHash(key), signal);
+    log.info({ node, uid, source }, "node joined");
+    return this.#answer({ node, uid }, key);
+  }
+
+  /** Issues another certificate to a node that proved who it is. */
+  renew(identity: NodeIdentity, body: unknown): JoinAnswer {
+    const { csr } = body as { csr?: unknown };
+    if (typeof csr !== "string") throw new RefusedError(400, `"csr" is not a string`);
+    this.#options.log.info({ node: identity.node }, "certificate renewed");
+    return this.#answer(identity, readKey(csr));
+  }
+
+  #answer(identity: NodeIdentity, key: KeyObject): JoinAnswer {
+    const { authority, clock } = this.#options;
+    return {
+      certificate: toPem("CERTIFICATE", issueNodeCertificate(authority, identity, key, clock)),
+      authority: toPem("CERTIFICATE", authority.certificate.raw),
+      ...identity,
+    };
+  }
+
+  /** Creates the Node and returns its uid. An existing one is somebody else's, unless this very key has joined as it. */
+  async #createNode(name: string, joinKey: string, signal: AbortSignal): Promise<string> {
+    const { client } = this.#options;
+    const node: Node = {
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name, labels: { "kubernetes.io/hostname": name }, annotations: { [JOIN_KEY]: joinKey } },
+      spec: {},
+    };
+    try {
+      return uidOf((await client.create<Node>(kinds.Node, node, { signal })).decode());
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+    const existing = (await client.get<Node>(kinds.Node, { namespace: "", name }, { signal })).decode();
+    if (existing.metadata.annotations?.[JOIN_KEY] === joinKey) return uidOf(existing);
+    throw new RefusedError(
+      409,
+      `A node named "${name}" exists already: join under another name (--node-name), or, if that machine is gone for good, ` +
+        `remove it first (kubectl delete node ${name})`,
+    );
+  }
+}
+
+function requestOf(body: unknown): { token: string; node: string; csr: string } {
+  const { token, node, csr } = body as Record<string, unknown>;
+  if (typeof token !== "string" || typeof node !== "string" || typeof csr !== "string") {
+    throw new RefusedError(400, `A join request has the strings "token", "node" and "csr"`);
+  }
+  return { token, node, csr };
+}
+
+/** The key of a request in base64 DER. */
+function readKey(csr: string): KeyObject {
+  try {
+    return readCsr(Buffer.from(csr, "base64"));
+  } catch (error) {
+    if (error instanceof DerError) throw new RefusedError(400, error.message);
+    throw error;
+  }
+}
+
+const keyHash = (key: KeyObject): string =>
+  createHash("sha256")
+    .update(key.export({ type: "spki", format: "der" }))
+    .digest("hex");
+
+function uidOf(node: Node): string {
+  const { uid } = node.metadata;
+  if (uid === undefined) throw new Error(`Node ${node.metadata.name} has no uid`);
+  return uid;
+}

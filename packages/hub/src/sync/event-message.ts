@@ -1,0 +1,73 @@
+import { createHash } from "node:crypto";
+import type { Client, Informer } from "@skerry/client";
+import { isAlreadyExists, kinds } from "@skerry/machinery";
+import type { Event, Pod } from "@skerry/machinery/types";
+import type { Message } from "@skerry/wire";
+import type { NodeIdentity } from "../identity.ts";
+import { RefusedReportError, reportedObject } from "./report-error.ts";
+
+/** The topic of messages whose bytes are a core/v1 Event. */
+export const EVENTS_TOPIC = "events";
+
+const MAX_TEXT = 1024;
+
+/**
+ * Writes an Event that happened at an edge, about its Node or one of its pods. Its name follows from the message's id, or from the name
+ * that the edge gave a series of them: delivered twice it is one, and a series counts as far as the edge says that it counted.
+ */
+export async function applyEventMessage(
+  client: Client,
+  pods: Informer<Pod>,
+  { node, uid }: NodeIdentity,
+  message: Message,
+  signal: AbortSignal,
+): Promise<void> {
+  const event = reportedObject<Event>(message);
+  const about = event.involvedObject;
+  const name = about?.name ?? "";
+  let namespace = about?.namespace ?? "";
+  if (about?.kind === "Node") {
+    if (name !== node) throw new RefusedReportError(`An event about Node ${name} is not ${node}'s to tell`);
+    namespace = "default";
+  } else if (about?.kind === "Pod") {
+    const known = pods.get({ namespace, name })?.decode();
+    // One that is gone already may still have its last event.
+    if (known && known.spec?.nodeName !== node)
+      throw new RefusedReportError(`Pod ${namespace}/${name} is not bound to ${node}`);
+  } else throw new RefusedReportError("An event of an edge is about its Node or a Pod");
+
+  const series = createHash("sha256")
+    .update(`${uid}\0${event.metadata.name ?? message.id}`)
+    .digest("hex")
+    .slice(0, 16);
+  const count = countOf(event);
+  const now: Event = {
+    apiVersion: "v1",
+    kind: "Event",
+    metadata: { name: `${name}.${series}`, namespace },
+    involvedObject: about.kind === "Node" ? { kind: "Node", apiVersion: "v1", name, uid } : about,
+    type: event.type === "Warning" ? "Warning" : "Normal",
+    reason: String(event.reason ?? "").slice(0, 128),
+    message: String(event.message ?? "").slice(0, MAX_TEXT),
+    ...(event.firstTimestamp !== undefined && { firstTimestamp: event.firstTimestamp }),
+    ...(event.lastTimestamp !== undefined && { lastTimestamp: event.lastTimestamp }),
+    count,
+    source: { component: "skerry-edge", host: node },
+    reportingComponent: "skerry-edge",
+    reportingInstance: node,
+  };
+  try {
+    await client.create<Event>(kinds.Event, now, { signal });
+    return;
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+  const key = { namespace, name: `${name}.${series}` };
+  const existing = (await client.get<Event>(kinds.Event, key, { signal })).decode();
+  if ((existing.count ?? 1) >= count) return;
+  const body = { count, lastTimestamp: now.lastTimestamp, message: now.message };
+  await client.patch<Event>(kinds.Event, key, { type: "merge-patch+json", body }, { signal });
+}
+
+const countOf = ({ count }: Event): number =>
+  typeof count === "number" && Number.isSafeInteger(count) && count > 0 && count < 2 ** 31 ? count : 1;

@@ -1,0 +1,56 @@
+import { resourceOf, type Encoded, type Kind, type KubeObject } from "@skerry/machinery";
+import { encodePut, projectionHash, type HeldObject, type Payload } from "@skerry/wire";
+
+/** What an edge gets of an object: everything but what others than its author say about it. */
+export interface Projection {
+  object: HeldObject;
+  /** Ready to be sent; made when somebody wants it, and shared while it is in use. */
+  payload(): Payload;
+}
+
+/**
+ * Makes projections, once per version of an object. Status, managedFields and resourceVersion are left out, so that a status which the
+ * edge itself reported makes no new projection, and nothing travels.
+ */
+export class Projections {
+  readonly #made = new WeakMap<Encoded, Projection>();
+
+  of(kind: Kind, encoded: Encoded): Projection {
+    let projection = this.#made.get(encoded);
+    if (!projection) {
+      projection = project(kind, encoded);
+      this.#made.set(encoded, projection);
+    }
+    return projection;
+  }
+}
+
+function project(kind: Kind, encoded: Encoded): Projection {
+  const bytes = projectionBytes(encoded.decode());
+  const object: HeldObject = {
+    resource: resourceOf(kind),
+    namespace: encoded.key.namespace,
+    name: encoded.key.name,
+    uid: encoded.decode().metadata.uid ?? "",
+    hash: projectionHash(bytes),
+  };
+  let kept: WeakRef<Payload> | undefined;
+  return {
+    object,
+    payload: () => {
+      let payload = kept?.deref();
+      if (!payload) {
+        payload = encodePut(object, projectionBytes(encoded.decode()));
+        kept = new WeakRef(payload);
+      }
+      return payload;
+    },
+  };
+}
+
+/** The projection as UTF-8 JSON. */
+export function projectionBytes(object: KubeObject & { status?: unknown }): Uint8Array {
+  const { status: _status, ...rest } = object;
+  const { managedFields: _managedFields, resourceVersion: _resourceVersion, ...metadata } = object.metadata;
+  return Buffer.from(JSON.stringify({ ...rest, metadata }));
+}
