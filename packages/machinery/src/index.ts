@@ -110,3 +110,4 @@ export { checkFields, type CheckedFields, type Lookup } from "./strict.ts";
 export { applyJsonPatch } from "./patch/json-patch.ts";
 export { applyMergePatch } from "./patch/merge-patch.ts";
 export { applyStrategicMergePatch } from "./patch/strategic-merge-patch.ts";
+export { kinds } from "./kinds.ts";
