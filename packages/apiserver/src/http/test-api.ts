@@ -163,6 +163,7 @@ export class TestApi implements Api {
 /** Events of a watch that has none, until it is ended. */
 export async function* silence(signal: AbortSignal): AsyncGenerator<WatchEvent> {
   yield* [];
+  if (signal.aborted) return;
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
 }
 
