@@ -96,7 +96,7 @@ async function sendCompressed({ response, signal }: Exchange, pieces: readonly U
   const feed = async (): Promise<void> => {
     for (const chunk of joined(pieces)) {
       if (signal.aborted || gzip.destroyed) return;
-      if (!gzip.write(chunk)) await new Promise<void>((resolve) => gzip.once("drain", resolve).once("close", resolve));
+      if (!gzip.write(chunk)) await writable(gzip);
     }
     gzip.end();
   };

@@ -49,7 +49,7 @@ export interface Exchange {
 }
 
 /** Resolves once more can be written, or nobody reads any more. */
-export function writable(response: HttpResponse): Promise<void> {
+export function writable(response: Pick<HttpResponse, "destroyed" | "once" | "off">): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed === true) {
       resolve();
