@@ -169,23 +169,21 @@ const certificates: Check = {
   name: "certificates",
   run: async ({ layout, nowMs }) => {
     const problems: Problem[] = [];
-    for (const [name, file] of [
-      ["The edge's certificate", path.join(layout.edgeDir, "identity", "tls.crt")],
-    ] as const) {
-      const pem = await text(file);
-      if (pem === "") continue;
-      const left = Date.parse(new X509Certificate(pem).validTo) - nowMs;
-      if (left < 0) {
-        problems.push({
-          what: `${name} has expired`,
-          mend: "join again with a new token: skerry token create, skerry join",
-        });
-      } else if (left < CERTIFICATE_WARNING_MS) {
-        problems.push({
-          what: `${name} expires in ${Math.ceil(left / 86_400_000)} days and has not been renewed`,
-          mend: "let the edge reach its cloud: it renews by itself",
-        });
-      }
+    // The first certificate of the file is the edge's own.
+    const pem = await text(layout.identity);
+    const own = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(pem)?.[0];
+    if (own === undefined) return problems;
+    const left = new X509Certificate(own).validToDate.getTime() - nowMs;
+    if (left < 0) {
+      problems.push({
+        what: "The edge's certificate has expired",
+        mend: "join again with a new token: skerry token create, skerry join",
+      });
+    } else if (left < CERTIFICATE_WARNING_MS) {
+      problems.push({
+        what: `The edge's certificate expires in ${Math.ceil(left / 86_400_000)} days and has not been renewed`,
+        mend: "let the edge reach its cloud: it renews by itself",
+      });
     }
     return problems;
   },

@@ -12,6 +12,7 @@ import { layoutOfCall, portOption, type Instance } from "../instance/instance.ts
 import { adminClient } from "../instance/kubeconfig.ts";
 import { logFileOf, type Layout } from "../instance/layout.ts";
 import { ensureSettings, readSettings, type SettingsRequest } from "../instance/settings.ts";
+import { createJoinToken, joinEdge } from "../instance/joining.ts";
 import { createSample, SAMPLE_NAME, sampleProgress } from "../sample.ts";
 import { installNeeds, missingNeeds } from "../setup/packages.ts";
 import { Steps } from "../steps.ts";
@@ -75,10 +76,9 @@ export const up: Command = {
 async function settle(instance: Instance, call: Call, steps: Steps, startEdge = startInstanceDaemon): Promise<void> {
   const { layout, settings } = instance;
   await using client = await adminClient(layout);
-  if (!existsSync(path.join(layout.edgeDir, "identity", "tls.crt"))) {
+  if (!existsSync(layout.identity)) {
     await steps.step("edge joined", async () => {
-      const { createJoinToken, joinEdge } = await import("../join.ts");
-      const token = await createJoinToken(client, layout, { ttlMs: 600_000 });
+      const token = await createJoinToken(client, layout, 600_000);
       await joinEdge(instance, { host: "127.0.0.1", port: settings.linkPort }, token, call.signal);
     });
   }

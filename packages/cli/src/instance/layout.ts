@@ -14,6 +14,8 @@ export interface Layout {
   readonly cloudDir: string;
   /** The agent's cache, identity and pods. */
   readonly edgeDir: string;
+  /** Who this edge is: key, certificate and the pinned CA. */
+  readonly identity: string;
   readonly compileCache: string;
 }
 
@@ -31,6 +33,7 @@ export function layoutOf(dataDir: string): Layout {
     kubeconfig: path.join(configDir, "kubeconfig"),
     cloudDir: path.join(dir, "cloud"),
     edgeDir: path.join(dir, "edge"),
+    identity: path.join(dir, "edge", "identity.pem"),
     compileCache: path.join(dir, "compile-cache"),
   };
 }

@@ -1,0 +1,29 @@
+import { hostname } from "node:os";
+import { UserError, type Command } from "../command.ts";
+import { parseDuration } from "../duration.ts";
+import { requireInstance } from "../instance/instance.ts";
+import { createJoinToken } from "../instance/joining.ts";
+import { adminClient } from "../instance/kubeconfig.ts";
+
+export const tokenCreate: Command = {
+  name: "token create",
+  summary: "Make a token with which a machine joins as an edge, and print it. It is shown this once.",
+  options: { ttl: { type: "string", value: "24h", default: "24h", summary: "How long it lasts" } },
+  run: async (call) => {
+    const ttlMs = parseDuration(call.option("ttl") ?? "24h", "ttl");
+    if (ttlMs < 1000) throw new UserError("--ttl must be at least 1s", { exitCode: 2 });
+    const { layout, settings } = await requireInstance(call, "cloud");
+    await using client = await adminClient(layout);
+    let token: string;
+    try {
+      token = await createJoinToken(client, layout, ttlMs);
+    } catch (error) {
+      throw new UserError(`Cannot make a token: ${(error as Error).message}; does the cloud run (skerry status)?`, {
+        cause: error,
+      });
+    }
+    console.log(token);
+    // On the other stream, so that scripts take the token alone.
+    console.error(`On the machine that is to join: skerry join ${hostname()}:${settings.linkPort} TOKEN`);
+  },
+};

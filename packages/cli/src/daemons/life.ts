@@ -1,0 +1,38 @@
+import { once } from "node:events";
+import { mkdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { readPidFile, writePidFile, type LogLevel } from "@skerry/base";
+import { UsageError, UserError } from "../command.ts";
+
+/**
+ * The life of a daemon: `start` puts its parts on the stack, then it runs until the signal aborts, and the parts end in reverse order.
+ * A failure to start is told in one line to people, who read the end of the log.
+ */
+export async function untilStopped(
+  signal: AbortSignal,
+  pidFile: string,
+  start: (stack: AsyncDisposableStack) => Promise<void>,
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  await mkdir(path.dirname(pidFile), { recursive: true });
+  await writePidFile(pidFile, process.pid);
+  stack.defer(async () => {
+    // Another that was started meanwhile keeps its own.
+    if ((await readPidFile(pidFile))?.pid === process.pid) await rm(pidFile, { force: true });
+  });
+  try {
+    await start(stack);
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error instanceof UserError ? error : new UserError((error as Error).message, { cause: error });
+  }
+  if (!signal.aborted) await once(signal, "abort");
+}
+
+const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
+
+export function logLevelOf(text: string | undefined): LogLevel {
+  const level = LEVELS.find((each) => each === text);
+  if (!level) throw new UsageError(`--log-level takes debug, info, warn or error, not "${text}"`);
+  return level;
+}

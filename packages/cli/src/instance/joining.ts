@@ -1,0 +1,42 @@
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { join } from "@skerry/agent";
+import { systemClock } from "@skerry/base";
+import type { Client } from "@skerry/client";
+import { createToken } from "@skerry/hub";
+import { UserError } from "../command.ts";
+import type { Instance } from "./instance.ts";
+import type { Layout } from "./layout.ts";
+
+/** A token with which a machine joins the cloud of this instance. */
+export async function createJoinToken(client: Client, layout: Layout, ttlMs: number): Promise<string> {
+  const authority = new X509Certificate(await readFile(path.join(layout.cloudDir, "pki", "link-ca.crt")));
+  return createToken(client, { ttlMs, authority, clock: systemClock });
+}
+
+/** Makes this instance's machine a node of the cloud at an address. The same path for the edge beside the cloud and for one far away. */
+export async function joinEdge(
+  { layout, settings }: Instance,
+  server: { host: string; port: number },
+  token: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await join({ server, token, nodeName: settings.nodeName, identityFile: layout.identity, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new UserError(`Cannot join ${server.host}:${server.port}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** `HOST:PORT`, `[V6]:PORT`, or a host alone with the usual port. */
+export function parseAddress(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3] ?? 10_000);
+  if (host === undefined || port < 1 || port > 65_535) {
+    throw new UserError(`"${text}" is no address; write it like cloud.example:10000`, { exitCode: 2 });
+  }
+  return { host, port };
+}
