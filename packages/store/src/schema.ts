@@ -83,11 +83,7 @@ export function openError(file: string, error: unknown): StoreOpenError {
     "cannot-open": "check that its folder exists and may be written",
     readonly: "the file or its disk is read-only; make it writable",
   } as Record<string, string>;
-  const kind = sqliteErrorOf(error);
-  return new StoreOpenError(
-    `Cannot open the store ${file}: ${(kind !== undefined && advice[kind]) || "see the cause"} (${reason})`,
-    {
-      cause: error,
-    },
-  );
+  const known = advice[sqliteErrorOf(error) ?? ""];
+  const why = known === undefined ? reason : `${known} (${reason})`;
+  return new StoreOpenError(`Cannot open the store ${file}: ${why}`, { cause: error });
 }
