@@ -112,8 +112,8 @@ export async function exchange(
 ): Promise<unknown> {
   const text = body && JSON.stringify(body);
   const request = https.request({
+    // Without an agent: it would make a connection of its own.
     createConnection: () => socket,
-    agent: false,
     host: HUB_NAME,
     method,
     path,

@@ -140,9 +140,11 @@ export class EdgeSession {
         this.#changes = [];
         const changes = batch.map(({ change }) => change).filter((change) => change !== undefined);
         if (changes.length > 0) await this.#options.cache.commit(changes);
+        const isSynced = batch.some(({ change }) => change === undefined);
+        if (isSynced) await this.#options.cache.inSync();
         for (const { seq } of batch) this.#arrivals.done(seq);
         this.#session.acknowledgeState(batch.at(-1)?.seq ?? 0);
-        if (batch.some(({ change }) => change === undefined)) this.#options.onSynced();
+        if (isSynced) this.#options.onSynced();
       }
     } catch (error) {
       this.#failed(error);

@@ -1,0 +1,383 @@
+import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { eventually } from "@skerry/base/testing";
+import { kinds } from "@skerry/machinery";
+import type { Event, Lease, Secret } from "@skerry/machinery/types";
+import { deleteToken, listTokens } from "@skerry/hub";
+import { systemClock } from "@skerry/base";
+import { EdgeIdentity } from "../packages/agent/src/link/edge-identity.ts";
+import { Cloud, never, newAuthority, tlsEdge } from "./link-world.ts";
+
+describe("join", () => {
+  it("makes the Node, and a certificate for it that only its owner can read", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const node = await cloud.node("n1");
+    assert.equal(identity.node, "n1");
+    assert.equal(identity.uid, node?.metadata.uid);
+    const file = path.join(cloud.folder, "n1.pem");
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal((await EdgeIdentity.load(file))?.uid, identity.uid);
+  });
+
+  it("refuses an existing node's name and says how to mend it", async () => {
+    await using cloud = await new Cloud().start();
+    await cloud.join("n1");
+    await assert.rejects(
+      cloud.join("n1", { file: "other" }),
+      /exists already: join under another name.*kubectl delete node n1/,
+    );
+  });
+
+  it("refuses a token that is wrong, expired, deleted, cut, or of another cloud, and says which", async () => {
+    await using cloud = await new Cloud().start();
+    await using other = await new Cloud().start();
+    const token = await cloud.token();
+    const [, id = "", secret = "", pin = ""] = token.split(".");
+    const wrong = `skerry.${id}.${secret.replace(/^./, (c) => (c === "A" ? "B" : "A"))}.${pin}`;
+    await assert.rejects(
+      cloud.join("n1", { token: wrong }),
+      /not known to this cloud: make one with `skerry token create`/,
+    );
+    await assert.rejects(cloud.join("n1", { token: await cloud.token(-1000) }), /has expired: make another/);
+    await assert.rejects(cloud.join("n1", { token: await other.token() }), /of another cloud than the token/);
+    await assert.rejects(cloud.join("n1", { token: token.slice(0, -5) }), /not complete/);
+    assert.deepEqual((await listTokens(cloud.client, systemClock)).map((info) => info.isExpired).toSorted(), [
+      false,
+      true,
+    ]);
+    await deleteToken(cloud.client, id);
+    await assert.rejects(cloud.join("n1", { token }), /not known to this cloud/);
+    assert.equal(await cloud.node("n1"), undefined);
+  });
+
+  it("keeps no token in the API, only its hash", async () => {
+    await using cloud = await new Cloud().start();
+    const token = await cloud.token();
+    const secrets = (await cloud.client.list<Secret>(kinds.Secret)).items.map((item) =>
+      Buffer.from(item.bytes).toString(),
+    );
+    const secret = token.split(".")[2] ?? "";
+    const encoded = Buffer.from(secret).toString("base64");
+    assert.ok(secrets.length === 1 && secrets.every((text) => !text.includes(secret) && !text.includes(encoded)));
+  });
+
+  it("slows down a guesser and not those who know", async () => {
+    await using cloud = await new Cloud().start();
+    const token = await cloud.token();
+    const wrong = token.replace(/^(skerry\.\w+\.)./, "$1_");
+    const attempts = await Promise.allSettled(Array.from({ length: 14 }, () => cloud.join("n1", { token: wrong })));
+    const messages = attempts.map((attempt) => (attempt.status === "rejected" ? String(attempt.reason) : "in"));
+    assert.ok(
+      messages.some((message) => /Too many failed attempts/.test(message)),
+      messages.join("\n"),
+    );
+    await using fresh = await new Cloud().start();
+    const shared = await fresh.token();
+    const names = Array.from({ length: 20 }, (_, i) => `n${i}`);
+    await Promise.all(names.map((name) => fresh.join(name, { token: shared })));
+  });
+});
+
+describe("link", () => {
+  it("brings an edge its node, its pods and what they refer to, and nothing else", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    await cloud.join("n2");
+    await cloud.putConfigMap("settings", { a: "1" });
+    await cloud.putConfigMap("strange", { a: "1" });
+    await cloud.createPod("web", "n1", { volumes: [{ name: "v", configMap: { name: "settings" } }] });
+    await cloud.createPod("other", "n2", { volumes: [{ name: "v", configMap: { name: "strange" } }] });
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    assert.deepEqual(edge.holds(), ["configmaps/settings", "nodes/n1", "pods/web"]);
+    assert.ok(edge.cache.complete);
+    const [, held] = [...edge.cache.pods()][0] ?? [];
+    assert.equal(held?.pod.metadata.resourceVersion, undefined);
+
+    await cloud.putConfigMap("settings", { a: "2" });
+    await eventually(() => edge.cache.configMap("default", "settings")?.data?.["a"] === "2");
+    await cloud.client.delete(kinds.Pod, { namespace: "default", name: "web" }, { gracePeriodSeconds: 0 });
+    await eventually(() => edge.holds().join() === "nodes/n1");
+  });
+
+  it("keeps the node's lease while it lives, and not after", async () => {
+    await using cloud = await new Cloud().start();
+    const edge = tlsEdge(cloud, await cloud.join("n1"));
+    await edge.synced();
+    const lease = await eventually(() => cloud.get<Lease>(kinds.Lease, "n1", "kube-node-lease"));
+    assert.equal(lease.spec?.holderIdentity, "n1");
+    assert.match(lease.spec?.renewTime ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+    await edge[Symbol.asyncDispose]();
+    await eventually(() => cloud.hub.sessions.size === 0);
+  });
+
+  it("writes reported statuses, and does not send them back", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const pod = await cloud.createPod("web", "n1");
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    const commits: string[] = [];
+    edge.cache.onChange((changed) => commits.push(...changed.map(({ resource, name }) => `${resource}/${name}`)));
+    const condition = { type: "Ready", status: "True" };
+    await edge.reportPod(pod, { phase: "Running", conditions: [condition] });
+    const bytes = Buffer.from(
+      JSON.stringify({
+        metadata: { name: "n1", labels: { "kubernetes.io/arch": "amd64", "node-role.kubernetes.io/master": "" } },
+        status: { capacity: { cpu: "4" }, conditions: [condition] },
+      }),
+    );
+    await edge.cache.report({ resource: "nodes", namespace: "", name: "n1", uid: "", gone: false, bytes });
+    await eventually(async () => (await cloud.pod("web"))?.status?.phase === "Running");
+    const node = await eventually(async () => {
+      const found = await cloud.node("n1");
+      return found?.status?.capacity ? found : undefined;
+    });
+    assert.equal(node.metadata.labels?.["kubernetes.io/arch"], "amd64");
+    assert.ok(!("node-role.kubernetes.io/master" in (node.metadata.labels ?? {})));
+    await eventually(() => edge.cache.reports.after(0, 1).length === 0);
+    // Something that does travel comes after whatever would have come back.
+    await cloud.putConfigMap("settings", { a: "1" });
+    await cloud.createPod("last", "n1", { volumes: [{ name: "v", configMap: { name: "settings" } }] });
+    await eventually(() => edge.holds().includes("pods/last"));
+    assert.ok(!commits.includes("pods/web"), commits.join());
+    // The label is no status: the edge learns its own Node as the cloud has it.
+    assert.ok(commits.includes("nodes/n1"));
+  });
+
+  it("completes a deletion once the edge has taken the pod down, and not a minute sooner", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const pod = await cloud.createPod("web", "n1");
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    await edge.reportPod(pod, { phase: "Succeeded" }, true);
+    await eventually(() => edge.cache.reports.after(0, 1).length === 0);
+    assert.ok(await cloud.pod("web"), "a pod that nobody deleted stays");
+    await cloud.client.delete(kinds.Pod, { namespace: "default", name: "web" });
+    await eventually(() => edge.cache.podNamed("default", "web")?.pod.metadata.deletionTimestamp !== undefined);
+    await edge.reportPod(pod, { phase: "Succeeded" }, true);
+    await eventually(async () => (await cloud.pod("web")) === undefined);
+    await eventually(() => !edge.holds().includes("pods/web"));
+  });
+
+  it("takes no word of an edge on what is not its own", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    await cloud.join("n2");
+    const others = await cloud.createPod("other", "n2");
+    const mine = await cloud.createPod("mine", "n1");
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    await edge.reportPod(others, { phase: "Failed" });
+    await edge.reportPod({ ...mine, metadata: { ...mine.metadata, uid: "another" } }, { phase: "Failed" });
+    const bytes = Buffer.from(JSON.stringify({ metadata: { name: "n2" }, status: { capacity: { cpu: "0" } } }));
+    await edge.cache.report({ resource: "nodes", namespace: "", name: "n2", uid: "", gone: false, bytes });
+    await edge.cache.report({ resource: "secrets", namespace: "kube-system", name: "x", uid: "", gone: false, bytes });
+    const event = { involvedObject: { kind: "Pod", namespace: "default", name: "other" }, reason: "X", message: "x" };
+    await edge.cache.send({
+      id: "1",
+      topic: "events",
+      ttlMs: 0,
+      bytes: Buffer.from(JSON.stringify({ metadata: {}, ...event })),
+    });
+    await eventually(() => edge.cache.reports.after(0, 1).length === 0 && edge.cache.messages.after(0, 1).length === 0);
+    assert.equal((await cloud.pod("other"))?.status, undefined);
+    assert.equal((await cloud.pod("mine"))?.status, undefined);
+    assert.equal((await cloud.node("n2"))?.status, undefined);
+    assert.equal((await cloud.client.list<Event>(kinds.Event)).items.length, 0);
+  });
+
+  it("delivers an event once however often it is sent, and counts a series as the edge counted", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const pod = await cloud.createPod("web", "n1");
+    await using edge = tlsEdge(cloud, identity);
+    const event = (name: string | undefined, count: number) =>
+      Buffer.from(
+        JSON.stringify({
+          metadata: name === undefined ? {} : { name },
+          involvedObject: { kind: "Pod", namespace: "default", name: "web", uid: pod.metadata.uid },
+          reason: "BackOff",
+          message: "Back-off restarting failed container",
+          type: "Warning",
+          count,
+        }),
+      );
+    for (const id of ["a", "a2", "a"])
+      await edge.cache.send({ id, topic: "events", ttlMs: 0, bytes: event(undefined, 1) }, undefined).catch(() => {});
+    for (const count of [1, 2, 5, 3])
+      await edge.cache.send({ id: `s${count}`, topic: "events", ttlMs: 0, bytes: event("series", count) });
+    await eventually(() => edge.cache.messages.after(0, 1).length === 0);
+    const counts = (await cloud.client.list<Event>(kinds.Event)).items.map((item) => item.decode().count);
+    assert.deepEqual(counts.toSorted(), [1, 1, 5]);
+  });
+
+  it("acknowledges a report only after the API has committed it", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const pod = await cloud.createPod("web", "n1");
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    const gate = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    cloud.client.beforeWrite = (_, kind) => {
+      if (kind.kind !== "Pod") return undefined;
+      reached.resolve();
+      return gate.promise;
+    };
+    await edge.reportPod(pod, { phase: "Running" });
+    await reached.promise;
+    const answer = await cloud.hub.request("n1", { method: "GET", path: "/" }, never);
+    assert.equal(answer.status, 404);
+    assert.equal(edge.cache.reports.after(0, 9).length, 1, "still waits, though the link is alive");
+    gate.resolve();
+    await eventually(() => edge.cache.reports.after(0, 1).length === 0);
+    assert.equal((await cloud.pod("web"))?.status?.phase, "Running");
+  });
+
+  it("keeps reports through an API that fails, and loses none", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const pod = await cloud.createPod("web", "n1");
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    let failures = 3;
+    cloud.client.beforeWrite = (_, kind) => {
+      if (kind.kind === "Pod" && failures-- > 0) throw new Error("disk full");
+    };
+    await edge.reportPod(pod, { phase: "Running" });
+    await eventually(async () => (await cloud.pod("web"))?.status?.phase === "Running");
+    assert.ok(failures < 0);
+  });
+
+  it("is in sync again after the cloud restarted, having carried only what changed", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    for (let i = 0; i < 50; i++) await cloud.createPod(`p${i}`, "n1");
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    await cloud.stop();
+    await eventually(() => edge.link.status.state !== "connected");
+    const commits: string[] = [];
+    edge.cache.onChange((changed) => commits.push(...changed.map(({ resource, name }) => `${resource}/${name}`)));
+    await cloud.client.delete(kinds.Pod, { namespace: "default", name: "p7" }, { gracePeriodSeconds: 0 });
+    await cloud.createPod("p50", "n1");
+    await cloud.start();
+    await edge.synced();
+    assert.deepEqual(commits.toSorted(), ["pods/p50", "pods/p7"]);
+    await cloud.stop();
+    commits.length = 0;
+    await cloud.start();
+    await edge.synced();
+    assert.deepEqual(commits, []);
+  });
+
+  it("reaches the node through NodeStreams, and says so when it cannot", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    await assert.rejects(cloud.hub.request("n1", { method: "GET", path: "/" }, never), {
+      reason: "ServiceUnavailable",
+    });
+    await using edge = tlsEdge(cloud, identity, {
+      serve: ({ method, path: asked, headers }) =>
+        Promise.resolve({
+          status: 200,
+          headers: { "content-type": "text/plain" },
+          body: (async function* () {
+            yield Buffer.from(`${method} ${asked} ${headers["x-a"]}`);
+          })(),
+        }),
+    });
+    await edge.synced();
+    const log = "/containerLogs/default/web/main?follow=true";
+    const answer = await cloud.hub.request("n1", { method: "GET", path: log, headers: { "x-a": "b" } }, never);
+    assert.equal(answer.headers["content-type"], "text/plain");
+    let text = "";
+    for await (const chunk of answer.body) text += Buffer.from(chunk).toString();
+    assert.equal(text, `GET ${log} b`);
+  });
+
+  it("does not let a log reader that stands still hold up a status", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const pod = await cloud.createPod("web", "n1");
+    await using edge = tlsEdge(cloud, identity, {
+      serve: () =>
+        Promise.resolve({
+          status: 200,
+          headers: {},
+          body: (async function* () {
+            for (;;) yield Buffer.alloc(65_536, Math.random().toString(36));
+          })(),
+        }),
+    });
+    await edge.synced();
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => cloud.hub.request("n1", { method: "GET", path: "/log" }, never)),
+    );
+    const readers = answers.map(({ body }) => body[Symbol.asyncIterator]());
+    for (const reader of readers) await reader.next();
+    await edge.reportPod(pod, { phase: "Running" });
+    await eventually(async () => (await cloud.pod("web"))?.status?.phase === "Running", { timeoutMs: 2000 });
+    for (const reader of readers) await reader.return?.();
+  });
+
+  it("takes the newer of two sessions, and tells users when two devices have one identity", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const first = tlsEdge(cloud, identity, { file: "first", instance: "first" });
+    await first.synced();
+    // The copy of the disk: same certificate, same epochs, its own life.
+    const second = tlsEdge(cloud, identity, { file: "second", instance: "second" });
+    const node = await eventually(async () => {
+      const found = await cloud.node("n1");
+      return found?.status?.conditions?.some(({ type }) => type === "DuplicateIdentity") ? found : undefined;
+    });
+    assert.match(node.status?.conditions?.[0]?.message ?? "", /Reset one of them/);
+    const events = (await cloud.client.list<Event>(kinds.Event)).items.map((item) => item.decode().reason);
+    assert.deepEqual(events, ["DuplicateIdentity"]);
+    await eventually(() => [first, second].some((edge) => edge.link.status.reason === "duplicate-identity"));
+    assert.equal(cloud.hub.sessions.size, 1);
+    await first[Symbol.asyncDispose]();
+    await second[Symbol.asyncDispose]();
+  });
+
+  it("does not take an agent that restarts again and again for a copy", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    for (let i = 0; i < 4; i++) {
+      await using edge = tlsEdge(cloud, identity);
+      await edge.synced();
+    }
+    assert.equal((await cloud.node("n1"))?.status, undefined);
+  });
+
+  it("lets go a node that was deleted, for good, and keeps what it holds", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    await cloud.createPod("web", "n1");
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    await cloud.client.delete(kinds.Node, { namespace: "", name: "n1" });
+    await eventually(() => /was deleted.*join again/.test(edge.link.status.problem ?? ""));
+    await eventually(() => edge.link.status.reason === "refused");
+    const again = await cloud.join("n1", { file: "again" });
+    assert.notEqual(again.uid, identity.uid);
+    await eventually(() => /joined anew on another machine/.test(edge.link.status.problem ?? ""));
+    assert.ok(edge.holds().includes("pods/web"), "the edge decides alone");
+  });
+
+  it("refuses an edge of another cloud, and an edge refuses another hub", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    await cloud.stop();
+    await using impostor = new Cloud({ authority: newAuthority(), port: cloud.address.port });
+    await impostor.start();
+    await using edge = tlsEdge(cloud, identity);
+    await eventually(() => /is not the hub that this node joined \(foreign\)/.test(edge.link.status.problem ?? ""));
+  });
+});
