@@ -7,6 +7,8 @@ export interface TableField {
   number: number;
   name: string;
   required: boolean;
+  /** JSON writes it even when it is zero: it has no omitempty. */
+  keepsZero: boolean;
   pointer: boolean;
   inline: boolean;
   shape: "one" | "list" | "map";
@@ -105,6 +107,7 @@ const plainField = (name: string): TableField => ({
   number: 0,
   name,
   required: false,
+  keepsZero: false,
   pointer: false,
   inline: false,
   shape: "one",
@@ -154,6 +157,7 @@ function tableField(
   const field: TableField = {
     ...plainField(name),
     number: Number(protobuf[1]),
+    keepsZero: !inline && !jsonOptions.includes("omitempty"),
     pointer,
     inline,
     shape,

@@ -55,8 +55,9 @@ function fieldText(definition: string, field: TableField): string {
   const list = field.list === undefined ? "" : field.list === "set" ? "=" : `=${field.list.join(",")}`;
   const strategy = field.strategy === "" ? "" : `~${field.strategy}`;
   const mergeKey = field.mergeKey === "" ? "" : `@${field.mergeKey}`;
+  const zero = field.keepsZero === field.required ? "" : field.keepsZero ? "+" : "-";
   const given = KEY_DEFAULTS[`${definition}.${field.name}`];
-  return `${field.number}:${field.name}${field.required ? "!" : ""}:${type}${list}${strategy}${mergeKey}${field.atomic ? "%" : ""}${given === undefined ? "" : `?${given}`}`;
+  return `${field.number}:${field.name}${field.required ? "!" : ""}${zero}:${type}${list}${strategy}${mergeKey}${field.atomic ? "%" : ""}${given === undefined ? "" : `?${given}`}`;
 }
 
 const kubectl = await installKubectl("1.35");

@@ -12,7 +12,14 @@ export {
   type OwnerReference,
 } from "./object.ts";
 export { apiVersionOf, resourceOf, type Kind } from "./kind.ts";
-export type { Definition, Field, FieldType, ListType } from "./schema.ts";
+export { definition, definitionRefs, type Definition, type Field, type FieldType, type ListType } from "./schema.ts";
+export { descriptionOf } from "./docs.ts";
+export {
+  decodeKubernetesProtobuf,
+  hasProtobuf,
+  isKubernetesProtobuf,
+  type DecodedKubernetesObject,
+} from "./protobuf.ts";
 export {
   alreadyExists,
   badRequest,
