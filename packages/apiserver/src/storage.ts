@@ -78,17 +78,3 @@ export interface StorageEvent {
   deleted: boolean;
   previous: Encoded | undefined;
 }
-
-/**
- * The errors of the port are known by their names, because the storages that throw them lie below this package and beside it.
- * `RevisionMismatchError`: somebody else wrote first.
- */
-export const isRevisionMismatch = (error: unknown): boolean => hasName(error, "RevisionMismatchError");
-/** `CompactedError`: the revision is no longer kept. */
-export const isCompacted = (error: unknown): boolean => hasName(error, "CompactedError");
-/** `WatcherTooSlowError`: the reader was dropped because it fell behind. */
-export const isWatcherTooSlow = (error: unknown): boolean => hasName(error, "WatcherTooSlowError");
-/** `StorageUnavailableError`: nothing was written, and trying again may help. */
-export const isUnavailable = (error: unknown): boolean => hasName(error, "StorageUnavailableError");
-
-const hasName = (error: unknown, name: string): boolean => error instanceof Error && error.name === name;

@@ -1,0 +1,104 @@
+import type { Clock } from "@skerry/base";
+import {
+  alreadyExists,
+  conflict,
+  RevisionMismatchError,
+  StorageUnavailableError,
+  serviceUnavailable,
+  resourceOf,
+  type Encoded,
+  type KubeObject,
+  type ObjectKey,
+  type Shapes,
+} from "@skerry/machinery";
+import type { AdmissionPlugin } from "../admission/admission.ts";
+import type { Storage } from "../storage.ts";
+import { Detached, encoderOf, withRevision } from "./encoding.ts";
+import type { KindRow } from "./kind-row.ts";
+import type { KeyedLock } from "./keyed-lock.ts";
+
+/** What the verbs share. */
+export interface Core {
+  readonly storage: Storage;
+  readonly admission: readonly AdmissionPlugin[];
+  readonly locks: KeyedLock;
+  readonly clock: Clock;
+  /** In [0, 1): for generated names. */
+  readonly random: () => number;
+  readonly newUid: () => string;
+  /** How server-side apply sees objects. */
+  readonly shapes: Shapes;
+  /** Objects that left a selection, by what they became: encoded once for all who watch. */
+  readonly departed: WeakMap<Encoded, Encoded>;
+}
+
+export const resourceName = (row: KindRow): string => resourceOf(row.kind);
+
+/** Runs a task while nobody else changes the object. */
+export const locked = <T>(core: Core, row: KindRow, key: ObjectKey, task: () => Promise<T>): Promise<T> =>
+  core.locks.run(`${resourceOf(row.kind)}/${key.namespace}/${key.name}`, task);
+
+/** The object as it is committed. */
+export const stored = (core: Core, row: KindRow, key: ObjectKey): Encoded | undefined =>
+  core.storage.get(resourceOf(row.kind), key);
+
+/**
+ * Writes an object over `current`, or creates it. A dry run answers with what would be written. Rejects with AlreadyExists or
+ * Conflict when storage holds something else than `current`.
+ */
+export async function put(
+  core: Core,
+  row: KindRow,
+  object: KubeObject,
+  current: Encoded | undefined,
+  dryRun: boolean,
+): Promise<Encoded> {
+  const key = { namespace: object.metadata.namespace ?? "", name: object.metadata.name ?? "" };
+  if (dryRun) {
+    if (current) object.metadata.resourceVersion = current.revision;
+    return new Detached(object);
+  }
+  try {
+    return await core.storage.write({
+      resource: resourceOf(row.kind),
+      key,
+      expect: current ? Number(current.revision) : 0,
+      encode: encoderOf(object),
+    });
+  } catch (error) {
+    throw asStatus(error, row, key.name, current === undefined);
+  }
+}
+
+/** Removes an object; `last` is its last state when it differs from what is stored. */
+export async function remove(
+  core: Core,
+  row: KindRow,
+  current: Encoded,
+  last: KubeObject | undefined,
+  dryRun: boolean,
+): Promise<Encoded> {
+  if (dryRun) return last ? new Detached(last) : current;
+  try {
+    return await core.storage.write({
+      resource: resourceOf(row.kind),
+      key: current.key,
+      expect: Number(current.revision),
+      encode: last ? encoderOf(last) : (revision) => withRevision(current, revision),
+      delete: true,
+    });
+  } catch (error) {
+    throw asStatus(error, row, current.key.name, false);
+  }
+}
+
+function asStatus(error: unknown, row: KindRow, name: string, creating: boolean): unknown {
+  if (error instanceof RevisionMismatchError)
+    return creating ? alreadyExists(row.kind, name) : conflict(row.kind, name);
+  if (error instanceof StorageUnavailableError) {
+    const unavailable = serviceUnavailable(error.message, 1);
+    unavailable.cause = error;
+    return unavailable;
+  }
+  return error;
+}

@@ -1,0 +1,75 @@
+import {
+  apiVersionOf,
+  invalid,
+  isAlreadyExists,
+  type Encoded,
+  type FieldError,
+  type KubeObject,
+} from "@skerry/machinery";
+import { admit } from "../admission/admission.ts";
+import type { RequestContext } from "../request.ts";
+import { put, type Core } from "./core.ts";
+import { trackFields } from "./field-managers.ts";
+import { copyJson } from "./json.ts";
+import type { KindRow } from "./kind-row.ts";
+import { generatedName, settleNamespace, startMetadata, tidyMetadata, validateMetadata } from "./metadata.ts";
+import { wholeView } from "./views.ts";
+
+/** How often another name is tried when a generated one is taken. */
+const NAME_ATTEMPTS = 8;
+
+export interface NewObject {
+  /** Held against its schema; the registry's to change. */
+  draft: KubeObject;
+  namespace: string;
+  /** Whether metadata.managedFields stand already, from an apply. */
+  applied?: boolean;
+}
+
+/** Creates an object: defaults, admission, what only the server sets, validation, write. Source: Kubernetes API conventions, "Verbs"; KEP-555. */
+export async function createObject(
+  core: Core,
+  context: RequestContext,
+  row: KindRow,
+  { draft, namespace, applied }: NewObject,
+): Promise<Encoded> {
+  settleNamespace(row.kind, draft.metadata, namespace);
+  draft.apiVersion = apiVersionOf(row.kind);
+  draft.kind = row.kind.kind;
+  startMetadata(draft.metadata, row, { uid: core.newUid(), nowMs: core.clock.now() });
+  if (row.hasStatus && !row.keepsStatusOnCreate) delete (draft as { status?: unknown }).status;
+  row.defaults?.(draft);
+  if (!applied) trackFields(core, context, row, { draft, old: undefined, view: wholeView(row) });
+
+  const admitted = admit(core.admission, {
+    context,
+    row,
+    operation: "CREATE",
+    subresource: "",
+    key: { namespace: draft.metadata.namespace ?? "", name: draft.metadata.name ?? "" },
+    object: draft,
+    old: undefined,
+  });
+  if (admitted) await admitted;
+  row.prepareForCreate?.(draft);
+  tidyMetadata(draft.metadata);
+
+  const { name, generateName } = draft.metadata;
+  const generates = (name === undefined || name === "") && generateName !== undefined && generateName !== "";
+  for (let attempt = 1; ; attempt++) {
+    const last = !generates || attempt === NAME_ATTEMPTS || context.dryRun;
+    // What storage refuses is tried again, so it must stay a draft.
+    const object = last ? draft : copyJson(draft);
+    if (generates) object.metadata.name = generatedName(generateName, core.random);
+    const errors: FieldError[] = [];
+    validateMetadata(object.metadata, row, errors);
+    row.validate?.(object, errors);
+    if (errors.length > 0) throw invalid(row.kind, object.metadata.name ?? "", errors);
+    if (attempt === 1) for (const text of row.warnings?.(object) ?? []) context.warn(text);
+    try {
+      return await put(core, row, object, undefined, context.dryRun);
+    } catch (error) {
+      if (last || !isAlreadyExists(error)) throw error;
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import { copyJson } from "./json.ts";
+import type { KindRow, ViewRow } from "./kind-row.ts";
+import { validateMetadata } from "./metadata.ts";
+
+/** The object's own form: all but its status, if that has a path of its own. */
+export const wholeView = (row: KindRow): ViewRow => ({
+  form: "view",
+  name: "",
+  verbs: ["get", "update", "patch"],
+  ...(row.hasStatus && { resets: ["status"] }),
+  write: (body, old) => {
+    if (row.hasStatus) copyField(body, old, "status");
+    return body;
+  },
+  validate: (object, old, errors) => {
+    validateMetadata(object.metadata, row, errors);
+    row.validate?.(object, errors);
+    row.validateUpdate?.(object, old, errors);
+  },
+});
+
+function copyField(draft: object, old: object, field: string): void {
+  const from = old as Record<string, unknown>;
+  const to = draft as Record<string, unknown>;
+  if (from[field] === undefined) delete to[field];
+  else to[field] = copyJson(from[field]);
+}
