@@ -21,7 +21,8 @@ export const DEBIAN_STATIC_PROGRAMS: StaticPrograms = { busybox: "/bin/busybox",
 /** Raised when a recipe changes, so that machines with the older image make it anew. */
 const RECIPE_VERSION = 1;
 
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
+/** A processor as images name it (OCI image spec, after Go's `GOARCH`), from Node's name for it. */
+export const imageArchitecture = (machine: string): string => (machine === "x64" ? "amd64" : machine);
 
 export interface BuiltinImage {
   name: string;
@@ -39,7 +40,7 @@ export async function builtinImages(
   machine: string,
   programs: StaticPrograms = DEBIAN_STATIC_PROGRAMS,
 ): Promise<BuiltinImage[]> {
-  const architecture = ARCHITECTURES[machine] ?? machine;
+  const architecture = imageArchitecture(machine);
   const image = async (
     name: string,
     sources: readonly string[],

@@ -11,7 +11,7 @@ import { GrpcError, isGrpcError } from "../runtime/cri/grpc-error.ts";
 import { containerdCodec, CRI_NAMESPACE, criServices } from "../runtime/cri/services.ts";
 import { runtimeError } from "../runtime/cri/translate-error.ts";
 import { RuntimeError, type ImageStore } from "../runtime/runtime.ts";
-import type { BuiltinImage } from "./builtin-images.ts";
+import { imageArchitecture, type BuiltinImage } from "./builtin-images.ts";
 import { ImageArchiveError, readImageArchive, type ArchiveBlob, type ArchiveImage } from "./image-archive.ts";
 import { imageArchive } from "./oci-image.ts";
 import { TarError, type TarFile } from "./tar-index.ts";
@@ -20,8 +20,8 @@ export interface ContainerdImagesOptions {
   client: GrpcClient;
   /** For archives on their way in; must have room for one. */
   workDir: string;
-  /** As images name it: `amd64`, `arm64`. */
-  architecture: string;
+  /** The processor as Node names it (`process.arch`). */
+  machine: string;
   clock?: Clock;
 }
 
@@ -48,11 +48,11 @@ export class ContainerdImages implements ImageStore {
   readonly #architecture: string;
   readonly #clock: Clock;
 
-  constructor({ client, workDir, architecture, clock = systemClock }: ContainerdImagesOptions) {
+  constructor({ client, workDir, machine, clock = systemClock }: ContainerdImagesOptions) {
     this.#client = client;
     this.#codec = containerdCodec();
     this.#workDir = workDir;
-    this.#architecture = architecture;
+    this.#architecture = imageArchitecture(machine);
     this.#clock = clock;
   }
 

@@ -29,6 +29,8 @@ export interface CriRuntimeOptions {
   client: GrpcClient;
   /** Marks what is ours on a runtime that others may use too. */
   instance: string;
+  /** Why the runtime does not answer, from who looks after it; undefined when that is not known. */
+  whyUnavailable?: () => string | undefined;
   clock?: Clock;
 }
 
@@ -44,16 +46,18 @@ export class CriRuntime implements Runtime {
   readonly #client: GrpcClient;
   readonly #cri: CriServices;
   readonly #instance: string;
+  readonly #whyUnavailable: () => string | undefined;
   readonly #clock: Clock;
   /** Sandbox → the file of its network namespace, which only the long form of a status tells, and which never changes. */
   readonly #netns = new Map<string, string>();
   /** Container → its sandbox, which a container's status does not tell. */
   readonly #sandboxOfContainer = new Map<string, string>();
 
-  constructor({ client, instance, clock = systemClock }: CriRuntimeOptions) {
+  constructor({ client, instance, whyUnavailable = () => undefined, clock = systemClock }: CriRuntimeOptions) {
     this.#client = client;
     this.#cri = criServices(client);
     this.#instance = instance;
+    this.#whyUnavailable = whyUnavailable;
     this.#clock = clock;
   }
 
@@ -63,8 +67,14 @@ export class CriRuntime implements Runtime {
   }
 
   async problems(signal: AbortSignal): Promise<{ runtime: string[]; network: string[] }> {
-    const { status } = await this.#look("Status", {}, signal);
     const problems = { runtime: [] as string[], network: [] as string[] };
+    let status;
+    try {
+      ({ status } = await this.#look("Status", {}, signal));
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || error.code !== "Unavailable") throw error;
+      problems.runtime.push(error.message);
+    }
     for (const { type, status: isTrue, reason, message } of status?.conditions ?? []) {
       if (isTrue) continue;
       const text = [reason, message].filter(Boolean).join(": ");
@@ -206,7 +216,9 @@ export class CriRuntime implements Runtime {
     try {
       return await this.#cri.call(method, request, { signal, ...(timeoutMs !== undefined && { timeoutMs }) });
     } catch (error) {
-      throw runtimeError(error, subject);
+      const translated = runtimeError(error, subject);
+      if (!(translated instanceof RuntimeError) || translated.code !== "Unavailable") throw translated;
+      throw new RuntimeError("Unavailable", this.#whyUnavailable() ?? translated.message, { cause: error });
     }
   }
 }

@@ -199,18 +199,22 @@ export class GrpcCall implements AsyncDisposable {
     reader.end();
   }
 
-  /** Ends the call, telling the server when it is not over yet, and waits until it is. */
+  /** Ends the call, telling the server when it is not over yet, and waits until it is. What was not read is dropped. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#stream.destroyed) this.#stream.close(http2.constants.NGHTTP2_CANCEL);
-    // A stream on a connection that is not made yet closes only when that attempt ends: nothing waits for it.
-    this.#release();
-    if (!this.#stream.pending) await this.#closed;
+    this.#end();
+    await this.#closed;
   }
 
   #giveUp(reason: unknown): void {
     if (this.#status() !== undefined) return;
     this.#failure ??= reason;
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#stream.destroyed) return;
     this.#stream.close(http2.constants.NGHTTP2_CANCEL);
+    // Closing alone waits for somebody to read what has arrived.
     this.#stream.destroy();
   }
 

@@ -1,0 +1,190 @@
+import { mkdir, readFile, rm } from "node:fs/promises";
+import path from "node:path";
+import {
+  runCommand,
+  silentLogger,
+  systemClock,
+  writeFileAtomic,
+  type Clock,
+  type Logger,
+  type RunCommand,
+} from "@skerry/base";
+import { builtinImages, DEBIAN_STATIC_PROGRAMS, PAUSE_IMAGE, type StaticPrograms } from "../images/builtin-images.ts";
+import { ContainerdImages } from "../images/containerd-images.ts";
+import { PodNetwork } from "../network/pod-network.ts";
+import { CriRuntime } from "../runtime/cri/cri-runtime.ts";
+import { GrpcClient } from "../runtime/cri/grpc-client.ts";
+import { cgroupSetup, mayLowerOomScore } from "./cgroups.ts";
+import { containerdConfig } from "./config.ts";
+import { forgetEarlierBoot, removeLeftovers } from "./leftovers.ts";
+import { containerdPaths, type ContainerdPaths, type InstancePlace } from "./paths.ts";
+import { ContainerdSupervisor, type ContainerdLaunch } from "./supervisor.ts";
+import { findContainerTools, snapshotterFor } from "./tools.ts";
+
+export interface PrivateContainerdOptions extends InstancePlace {
+  /** `watch` where a systemd unit runs it with the file that `writeContainerdConfig` wrote. */
+  mode?: "run" | "watch";
+  /** A network namespace, as a file, in which containerd and the pods' network live instead of the machine's. */
+  networkNamespace?: string;
+  /** Added to containerd's environment: proxies for pulling. */
+  env?: Readonly<Record<string, string>>;
+  /** A folder of `<host>/hosts.toml` files that say how registries are reached. */
+  registriesDir?: string;
+  programs?: StaticPrograms;
+  /** Runs `ip` and `iptables`. */
+  run?: RunCommand;
+  clock?: Clock;
+  log?: Logger;
+}
+
+/** What the kernel calls this boot of the machine (random(4)). */
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
+
+/** How many pods are taken down at once. */
+const REMOVALS = 4;
+
+/**
+ * The containers of one edge: a containerd that is nobody else's, the `Runtime` and the image store on it, and the network
+ * of its pods. It lives on when this object is disposed of.
+ */
+export class PrivateContainerd implements AsyncDisposable {
+  readonly paths: ContainerdPaths;
+  readonly runtime: CriRuntime;
+  readonly images: ContainerdImages;
+  readonly network: PodNetwork;
+  readonly supervisor: ContainerdSupervisor;
+  readonly #options: PrivateContainerdOptions;
+  readonly #client: GrpcClient;
+  #forgotten: Promise<void> | undefined;
+
+  constructor(options: PrivateContainerdOptions) {
+    const { instance, networkNamespace, mode = "run", env = {}, clock = systemClock, log = silentLogger } = options;
+    this.#options = options;
+    const paths = (this.paths = containerdPaths(options));
+    const client = (this.#client = new GrpcClient({ socketPath: paths.socket, clock }));
+    this.supervisor = new ContainerdSupervisor({
+      paths,
+      client,
+      launch: async () => {
+        await this.#forgetEarlierBoot();
+        return await containerdLaunch(paths, options);
+      },
+      cgroup: `skerry-${instance}-containerd`,
+      mode,
+      wrapper: networkNamespace === undefined ? [] : ["nsenter", `--net=${networkNamespace}`, "--"],
+      env,
+      clock,
+      log,
+    });
+    const whyUnavailable = (): string | undefined => this.supervisor.problem;
+    this.runtime = new CriRuntime({ client, instance, whyUnavailable, clock });
+    const workDir = path.join(path.dirname(paths.rootDir), "import");
+    this.images = new ContainerdImages({ client, workDir, machine: process.arch, clock });
+    this.network = new PodNetwork({
+      instance,
+      confDir: paths.cniConfDir,
+      ipamDir: paths.ipamDir,
+      run: options.run ?? runCommand,
+    });
+  }
+
+  /** Begins to keep containerd running. */
+  start(): void {
+    this.supervisor.start();
+  }
+
+  /** Makes the pods' network with the node's block of addresses; see `PodNetwork.setUp`. */
+  async setUpNetwork(podCidr: string, signal: AbortSignal): Promise<void> {
+    await this.#forgetEarlierBoot();
+    await this.network.setUp(podCidr, signal);
+  }
+
+  /** Makes and imports the images that every edge has, unless they are there; resolves with the names of those it made. */
+  async ensureBuiltinImages(signal: AbortSignal): Promise<string[]> {
+    const { programs = DEBIAN_STATIC_PROGRAMS } = this.#options;
+    return await this.images.ensure(await builtinImages(process.arch, programs), signal);
+  }
+
+  /** Stops and removes every pod, its containers after at most `graceSeconds`. */
+  async removePods(graceSeconds: number, signal: AbortSignal): Promise<void> {
+    const containers = await this.runtime.listContainers(signal);
+    const running = containers.filter(({ state }) => state === "running");
+    await Promise.all(running.map(({ id }) => this.runtime.stopContainer(id, graceSeconds, signal)));
+    const sandboxes = await this.runtime.listSandboxes(signal);
+    const next = sandboxes.values();
+    const work = async (): Promise<void> => {
+      for (const { id } of next) {
+        await this.runtime.stopSandbox(id, signal);
+        await this.runtime.removeSandbox(id, signal);
+      }
+    };
+    await Promise.all(Array.from({ length: REMOVALS }, work));
+  }
+
+  /**
+   * Ends containerd and removes what is left of pods, and their network. Images stay, unless `data` says that they go too.
+   * To be called with the pods removed; those that are left are ended all the same.
+   */
+  async remove({ data }: { data: boolean }, signal: AbortSignal): Promise<void> {
+    await this.supervisor.shutdown();
+    await removeLeftovers(this.paths);
+    await this.network.remove(signal);
+    await rm(path.dirname(this.paths.socket), { recursive: true, force: true });
+    await rm(path.dirname(this.paths.stateDir), { recursive: true, force: true });
+    if (data) await rm(path.dirname(this.paths.rootDir), { recursive: true, force: true });
+  }
+
+  /** Ends looking after containerd, and the connection to it. Containerd and the pods go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.supervisor[Symbol.asyncDispose]();
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  /** Before containerd starts and before the network is made: once, for both write where an earlier boot's files are. */
+  #forgetEarlierBoot(): Promise<void> {
+    this.#forgotten ??= rememberBoot(this.paths).catch((error: unknown) => {
+      this.#forgotten = undefined;
+      throw error;
+    });
+    return this.#forgotten;
+  }
+}
+
+/** For a systemd unit that runs containerd itself: writes the configuration file, and says which program is to read it. */
+export async function writeContainerdConfig(
+  options: InstancePlace & Pick<PrivateContainerdOptions, "registriesDir">,
+): Promise<{ binary: string; configFile: string }> {
+  const paths = containerdPaths(options);
+  await rememberBoot(paths);
+  const { binary, config } = await containerdLaunch(paths, options);
+  for (const file of [paths.configFile, paths.socket])
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o711 });
+  await writeFileAtomic(paths.configFile, config);
+  return { binary, configFile: paths.configFile };
+}
+
+async function rememberBoot(paths: ContainerdPaths): Promise<void> {
+  const bootId = (await readFile(BOOT_ID, "utf8")).trim();
+  await forgetEarlierBoot(paths, bootId);
+  await mkdir(path.dirname(paths.bootIdFile), { recursive: true, mode: 0o711 });
+  await writeFileAtomic(paths.bootIdFile, `${bootId}\n`);
+}
+
+/** Looks at the machine and says what to run. */
+async function containerdLaunch(
+  paths: ContainerdPaths,
+  { registriesDir }: Pick<PrivateContainerdOptions, "registriesDir">,
+): Promise<ContainerdLaunch> {
+  const tools = await findContainerTools();
+  await mkdir(paths.rootDir, { recursive: true, mode: 0o711 });
+  const config = containerdConfig({
+    paths,
+    cniBinDir: tools.cniBinDir,
+    sandboxImage: PAUSE_IMAGE,
+    cgroupDriver: (await cgroupSetup()).driver,
+    mayLowerOomScore: await mayLowerOomScore(),
+    snapshotter: await snapshotterFor(paths.rootDir),
+    registriesDir,
+  });
+  return { binary: tools.containerd, config };
+}
