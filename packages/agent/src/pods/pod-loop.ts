@@ -108,6 +108,11 @@ export class PodLoop implements AsyncDisposable {
     return this.#queue.idle();
   }
 
+  /** What the runtime listed last. */
+  get listed(): ReadonlyMap<string, RuntimePod> {
+    return this.#view.last;
+  }
+
   /** Looks at every pod soon. */
   lookAtAll(): void {
     const { cache } = this.#options;

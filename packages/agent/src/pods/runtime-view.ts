@@ -44,10 +44,10 @@ export class RuntimeView {
     this.#next = undefined;
     const list = this.#list();
     this.#running = list;
-    const done = (): void => {
+    const clear = (): void => {
       if (this.#running === list) this.#running = undefined;
     };
-    list.then(done, done);
+    list.then(clear, clear);
     return list;
   }
 

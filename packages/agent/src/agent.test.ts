@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { eventually } from "@skerry/base/testing";
+import type { Node, Pod } from "@skerry/machinery/types";
+import { projectionHash } from "@skerry/wire";
+import { Agent, type AgentOptions } from "./agent.ts";
+import type { AgentStatus } from "./health.ts";
+import { FakeRuntime } from "./runtime/fake/fake-runtime.ts";
+import { noCgroups } from "./pods/cgroups.ts";
+import { pod } from "./pods/edge-fixture.ts";
+import { noMounts } from "./volumes/mounts.ts";
+
+class Place implements AsyncDisposable {
+  readonly dataDir: string;
+  constructor(dataDir: string) {
+    this.dataDir = dataDir;
+  }
+  static async create(): Promise<Place> {
+    return new Place(await mkdtemp(path.join(tmpdir(), "skerry-agent-")));
+  }
+  agent(runtime: FakeRuntime, options: Partial<AgentOptions> = {}): Agent {
+    return new Agent({
+      dataDir: this.dataDir,
+      nodeName: "n1",
+      runtime,
+      cgroups: noCgroups,
+      mounts: noMounts,
+      ...options,
+    });
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+async function put(agent: Agent, resource: string, object: Pick<Pod, "metadata">): Promise<void> {
+  const { namespace = "", name = "", uid = "" } = object.metadata;
+  const bytes = Buffer.from(JSON.stringify(object));
+  await agent.cache.commit([
+    { op: "put", object: { resource, namespace, name, uid, hash: projectionHash(bytes) }, bytes },
+  ]);
+}
+
+async function ask(dataDir: string, what: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  request({ socketPath: path.join(dataDir, "agent.sock"), path: what }, async (response) => {
+    let text = "";
+    for await (const part of response) text += String(part);
+    resolve(text);
+  })
+    .on("error", reject)
+    .end();
+  return promise;
+}
+
+const phaseOf = (agent: Agent, wanted: Pod): string =>
+  agent.status().pods.find((one) => one.uid === wanted.metadata.uid)?.phase ?? "";
+
+describe("Agent", () => {
+  it("runs its pods without a cloud, tells how it is on its socket, and leaves them running when it ends", async () => {
+    await using place = await Place.create();
+    const runtime = new FakeRuntime({ registry: ["app:1"] });
+    const web = pod();
+    {
+      await using agent = place.agent(runtime);
+      await agent.start();
+      await put(agent, "pods", web);
+      await eventually(() => phaseOf(agent, web) === "Running");
+      assert.equal(await ask(place.dataDir, "/healthz"), "ok\n");
+      const status = JSON.parse(await ask(place.dataDir, "/status")) as AgentStatus;
+      assert.equal(status.pods[0]?.name, "web");
+      assert.deepEqual(status.problems, []);
+    }
+    assert.equal(runtime.isRunning("web", "main"), true);
+    await using agent = place.agent(runtime);
+    await agent.start();
+    await agent.idle();
+    assert.equal(phaseOf(agent, web), "Running");
+    assert.deepEqual(Object.values(runtime.machine.starts), [1]);
+  });
+
+  it("reports its Node once, and again only when something changed", async () => {
+    await using place = await Place.create();
+    const runtime = new FakeRuntime();
+    const nodes = (agent: Agent): Node[] =>
+      agent.cache.reports
+        .after(0, 100)
+        .filter(({ item }) => item.resource === "nodes")
+        .map(({ item }) => JSON.parse(Buffer.from(item.bytes).toString()) as Node);
+    const readyOf = (node: Node | undefined): string | undefined =>
+      node?.status?.conditions?.find((one) => one.type === "Ready")?.status;
+    {
+      await using agent = place.agent(runtime);
+      await agent.start();
+      const [node] = nodes(agent);
+      assert.equal(readyOf(node), "True");
+      assert.equal(node?.metadata.labels?.["kubernetes.io/hostname"], "n1");
+      assert.equal(node.status?.nodeInfo?.containerRuntimeVersion, "fake://1.0.0");
+      await agent.cache.reports.acknowledge(Number.MAX_SAFE_INTEGER);
+    }
+    {
+      await using agent = place.agent(runtime);
+      await agent.start();
+      assert.deepEqual(nodes(agent), []);
+    }
+    runtime.setAvailable(false);
+    await using agent = place.agent(runtime);
+    await agent.start();
+    const [node] = nodes(agent);
+    assert.equal(readyOf(node), "False");
+    assert.match(agent.status().problems[0]?.what ?? "", /runtime is not ready/);
+  });
+
+  it("sets the pods' network up for the addresses that the cloud gave, and tries again", async () => {
+    await using place = await Place.create();
+    const asked: string[] = [];
+    await using agent = place.agent(new FakeRuntime(), {
+      configureNetwork: async (podCidr) => {
+        asked.push(podCidr);
+      },
+    });
+    await agent.start();
+    const node = { metadata: { name: "n1", uid: "n" }, spec: { podCIDR: "10.42.0.0/24" } };
+    await put(agent, "nodes", node);
+    await eventually(() => asked.length === 1);
+    await put(agent, "nodes", { ...node, metadata: { name: "n1", uid: "n", labels: { a: "b" } } });
+    await new Promise(setImmediate);
+    assert.deepEqual(asked, ["10.42.0.0/24"]);
+  });
+
+  it("serves container logs, and refuses as a kubelet does", async () => {
+    await using place = await Place.create();
+    const runtime = new FakeRuntime({ registry: ["app:1"], writesFiles: true });
+    await using agent = place.agent(runtime);
+    await agent.start();
+    const web = pod({}, { args: ["says:hello"] });
+    const pending = pod({}, { image: "missing:1" }, "pending");
+    await put(agent, "pods", web);
+    await put(agent, "pods", pending);
+    await eventually(() => phaseOf(agent, web) === "Running");
+    await eventually(() =>
+      agent.status().pods.some((one) => one.reason.endsWith("Pull") || one.reason.endsWith("BackOff")),
+    );
+    const get = async (target: string): Promise<[number, string]> => {
+      const signal = new AbortController().signal;
+      const body = (async function* () {})();
+      const response = await agent.serve({ method: "GET", path: target, headers: {}, body }, signal);
+      let text = "";
+      for await (const part of response.body) text += Buffer.from(part).toString();
+      return [response.status, text];
+    };
+    assert.deepEqual(await get("/containerLogs/default/web/main"), [200, "started\nhello\n"]);
+    assert.deepEqual(await get("/containerLogs/default/web/main?tailLines=1"), [200, "hello\n"]);
+    assert.deepEqual(await get("/containerLogs/default/web/other"), [
+      400,
+      "container other is not valid for pod web\n",
+    ]);
+    assert.deepEqual(await get("/containerLogs/default/nobody/main"), [404, 'pod "nobody" not found\n']);
+    assert.deepEqual(await get("/containerLogs/default/web/main?previous=true"), [
+      400,
+      'previous terminated container "main" in pod "web" not found\n',
+    ]);
+    const [status, text] = await get("/containerLogs/default/pending/main");
+    assert.equal(status, 400);
+    assert.match(
+      text,
+      /^container "main" in pod "pending" is waiting to start: (image can't be|trying and failing to) pull/,
+    );
+    runtime.exit("web", "main", 1);
+    await eventually(() => agent.status().pods.some((one) => one.name === "web" && one.restarts === 1));
+    assert.deepEqual(await get("/containerLogs/default/web/main?previous=true"), [200, "started\nhello\n"]);
+    assert.equal((await get("/exec/default/web/main"))[0], 501);
+  });
+
+  it("refuses a data dir that another agent uses", async () => {
+    await using place = await Place.create();
+    await using first = place.agent(new FakeRuntime());
+    await first.start();
+    await using second = place.agent(new FakeRuntime());
+    await assert.rejects(second.start(), /another agent has it open/);
+  });
+});

@@ -1,0 +1,146 @@
+import type { Clock, Logger } from "@skerry/base";
+import type { Node, NodeStatus } from "@skerry/machinery/types";
+import type { EdgeCache } from "../cache/edge-cache.ts";
+import type { NodeView } from "../pods/perform.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { MachineFacts } from "./machine-facts.ts";
+import { allocatable, nodeStatus, withoutHeartbeats } from "./node-status.ts";
+
+export interface NodeReporterOptions {
+  nodeName: string;
+  version: string;
+  runtime: Runtime;
+  cache: EdgeCache;
+  clock: Clock;
+  log: Logger;
+  /** Looks at the machine. */
+  readMachine: () => Promise<MachineFacts>;
+  /** What else keeps the node from running pods: its network could not be set up. */
+  problems: () => string[];
+  /** Added to the Node's labels. */
+  labels?: Record<string, string>;
+  maxPods?: number;
+}
+
+/** The kubelet's default. */
+const MAX_PODS = 110;
+const INTERVAL_MS = 5_000;
+/** Where the cache keeps what was reported last. */
+const NOTE = "nodeStatus";
+
+/**
+ * Keeps the edge's Node current: looks at machine and runtime every few seconds and reports what changed, and only that. Whether
+ * the node lives is the hub's to say, by its link.
+ */
+export class NodeReporter implements AsyncDisposable {
+  readonly #options: NodeReporterOptions;
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+  #machine: MachineFacts | undefined;
+  #runtimeVersion = "";
+  #runtimeProblems: string[] = [];
+  #networkProblems: string[] = [];
+
+  constructor(options: NodeReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Looks once, and then again and again. */
+  async start(): Promise<void> {
+    await this.look();
+    this.#running ??= this.#run();
+  }
+
+  /** What pods are told of the node. */
+  get view(): NodeView {
+    const machine = this.#machine;
+    if (!machine) throw new Error("The node was not looked at yet");
+    const { hosts, dns, addresses } = machine;
+    return { name: this.#options.nodeName, hostIps: addresses, hosts, dns, ...allocatable(machine) };
+  }
+
+  /** What keeps this node from running pods, for people. */
+  get problems(): { runtime: string[]; network: string[] } {
+    return { runtime: this.#runtimeProblems, network: this.#networkProblems };
+  }
+
+  get runtimeVersion(): string {
+    return this.#runtimeVersion;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error("The agent stops"));
+    await this.#running;
+  }
+
+  /** Looks at machine and runtime and reports what is new. */
+  async look(): Promise<void> {
+    const { cache, clock, nodeName, version, maxPods = MAX_PODS } = this.#options;
+    this.#machine = await this.#options.readMachine();
+    await this.#lookAtRuntime();
+    const note = cache.note(NOTE);
+    const before = note === undefined ? undefined : (JSON.parse(note) as NodeStatus);
+    const problems = [
+      ...this.#runtimeProblems.map((problem) => `container runtime is not ready: ${problem}`),
+      ...this.#networkProblems.map((problem) => `container runtime network not ready: ${problem}`),
+    ];
+    const runtimeVersion =
+      this.#runtimeVersion === "" ? (before?.nodeInfo?.containerRuntimeVersion ?? "") : this.#runtimeVersion;
+    const status = nodeStatus({
+      machine: this.#machine,
+      runtimeVersion,
+      version,
+      maxPods,
+      problems,
+      before,
+      nowMs: clock.now(),
+    });
+    if (before && withoutHeartbeats(before) === withoutHeartbeats(status)) return;
+    const node: Node = { apiVersion: "v1", kind: "Node", metadata: { name: nodeName, labels: this.#labels() }, status };
+    const bytes = Buffer.from(JSON.stringify(node));
+    await cache.report({ resource: "nodes", namespace: "", name: nodeName, uid: "", gone: false, bytes });
+    // After the report: cut off between the two, it is reported twice, which is better than never.
+    await cache.setNote(NOTE, JSON.stringify(status));
+  }
+
+  async #lookAtRuntime(): Promise<void> {
+    const { runtime, problems } = this.#options;
+    const { signal } = this.#stop;
+    const timeout = AbortSignal.any([signal, AbortSignal.timeout(INTERVAL_MS)]);
+    try {
+      const { name, version } = await runtime.version(timeout);
+      this.#runtimeVersion = `${name}://${version}`;
+      const found = await runtime.problems(timeout);
+      this.#runtimeProblems = found.runtime;
+      this.#networkProblems = [...problems(), ...found.network];
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#runtimeProblems = [`it does not answer: ${error instanceof Error ? error.message : String(error)}`];
+    }
+  }
+
+  #labels(): Record<string, string> {
+    const machine = this.#machine;
+    return {
+      ...this.#options.labels,
+      "kubernetes.io/hostname": this.#options.nodeName,
+      "kubernetes.io/os": "linux",
+      ...(machine && { "kubernetes.io/arch": machine.architecture }),
+      "node-role.kubernetes.io/edge": "",
+    };
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await clock.sleep(INTERVAL_MS, signal).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        await this.look();
+      } catch (error) {
+        log.warn({ err: error }, "cannot report the node's state");
+      }
+    }
+  }
+}
