@@ -1,6 +1,8 @@
+import { ProtobufError } from "@skerry/base";
 import {
   apiVersionOf,
   badRequest,
+  decodeKubernetesProtobuf,
   duplicateFields,
   parseJson,
   unsupportedMediaType,
@@ -108,6 +110,8 @@ async function decodeBody(bytes: Uint8Array, contentType: string | undefined, st
       return parseJsonText(textOf(bytes), strict);
     case YAML_TYPE:
       return parseYaml(textOf(bytes));
+    case PROTOBUF_TYPE:
+      return parseProtobuf(bytes);
     default:
       throw unsupportedMediaType(OBJECT_TYPES);
   }
@@ -115,6 +119,15 @@ async function decodeBody(bytes: Uint8Array, contentType: string | undefined, st
 
 const textOf = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+
+function parseProtobuf(bytes: Uint8Array): ParsedText {
+  try {
+    return { value: decodeKubernetesProtobuf(bytes).object, problems: [] };
+  } catch (error) {
+    if (!(error instanceof ProtobufError)) throw error;
+    throw badRequest(error.message, { cause: error });
+  }
+}
 
 /** `strict` looks for duplicate fields, which the parser itself gets over. */
 function parseJsonText(text: string, strict: boolean): ParsedText {
