@@ -19,7 +19,7 @@ import { isNotFound, kinds, type KubeObject, type Kind } from "@skerry/machinery
 import type { ConfigMap, Node, Pod } from "@skerry/machinery/types";
 import { HUB_NAME, type Report, type StreamHandler } from "@skerry/wire";
 import { EdgeCache } from "../packages/agent/src/cache/edge-cache.ts";
-import { EdgeIdentity } from "../packages/agent/src/link/edge-identity.ts";
+import type { EdgeIdentity } from "../packages/agent/src/link/edge-identity.ts";
 import { EdgeLink, type EdgeLinkOptions } from "../packages/agent/src/link/edge-link.ts";
 import { HubDialer } from "../packages/agent/src/link/hub-dialer.ts";
 import { join } from "../packages/agent/src/link/join.ts";

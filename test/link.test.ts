@@ -44,10 +44,9 @@ describe("join", () => {
     await assert.rejects(cloud.join("n1", { token: await cloud.token(-1000) }), /has expired: make another/);
     await assert.rejects(cloud.join("n1", { token: await other.token() }), /of another cloud than the token/);
     await assert.rejects(cloud.join("n1", { token: token.slice(0, -5) }), /not complete/);
-    assert.deepEqual((await listTokens(cloud.client, systemClock)).map((info) => info.isExpired).toSorted(), [
-      false,
-      true,
-    ]);
+    const tokens = await listTokens(cloud.client, systemClock);
+    assert.equal(tokens.length, 2);
+    assert.ok(tokens.every((info) => info.isExpired === (info.id !== id)));
     await deleteToken(cloud.client, id);
     await assert.rejects(cloud.join("n1", { token }), /not known to this cloud/);
     assert.equal(await cloud.node("n1"), undefined);
@@ -213,7 +212,10 @@ describe("link", () => {
       await edge.cache.send({ id: `s${count}`, topic: "events", ttlMs: 0, bytes: event("series", count) });
     await eventually(() => edge.cache.messages.after(0, 1).length === 0);
     const counts = (await cloud.client.list<Event>(kinds.Event)).items.map((item) => item.decode().count);
-    assert.deepEqual(counts.toSorted(), [1, 1, 5]);
+    assert.deepEqual(
+      counts.toSorted((a = 0, b = 0) => a - b),
+      [1, 1, 5],
+    );
   });
 
   it("acknowledges a report only after the API has committed it", async () => {

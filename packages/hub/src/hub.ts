@@ -26,6 +26,7 @@ import {
   StreamError,
   WebSocketAcceptor,
   offersSubprotocol,
+  refusal,
   textResponse,
   type FrameTransport,
   type LaneBudget,
@@ -50,6 +51,7 @@ const HANDSHAKE_MS = 10_000;
 const MAX_BODY_BYTES = 32 << 10;
 /** How long an edge waits while the hub is starting. */
 const NOT_READY_RETRY_MS = 1000;
+const NOT_READY = "The hub is starting or stopping";
 
 export interface HubOptions {
   client: Client;
@@ -62,8 +64,8 @@ export interface HubOptions {
   /** Of this software, for people. */
   version: string;
   host?: string;
-  /** 0: any free one; see `port`. */
-  port: number;
+  /** 0: any free one, see `port`. Absent: nothing is listened on, and links come by `accept` alone. */
+  port?: number;
   heartbeatMs?: number;
   /** 48 bytes, shared by replicas and kept over restarts, so that edges resume their TLS sessions; see `setTicketKeys` to rotate them. */
   ticketKeys?: Buffer;
@@ -136,6 +138,7 @@ export class Hub implements AsyncDisposable {
     this.#server.on("request", (request, response) => void this.#handle(request, response));
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
     this.#server.on("tlsClientError", (error) => this.#log.debug({ err: error }, "TLS handshake failed"));
+    if (this.#options.port === undefined) return;
     this.#server.listen(this.#options.port, this.#options.host);
     await once(this.#server, "listening");
   }
@@ -168,6 +171,38 @@ export class Hub implements AsyncDisposable {
       if (signal.aborted || !(error instanceof StreamError)) throw error;
       throw serviceUnavailable(`Cannot reach node "${node}": ${error.message}`);
     }
+  }
+
+  /** Serves a link of a node whose identity was proved, over any transport. */
+  accept(identity: NodeIdentity, transport: FrameTransport): void {
+    const { client, informers, version, heartbeatMs = HEARTBEAT_MS, budgetFor, messagesFor } = this.#options;
+    const link: NodeLink = new NodeLink({
+      identity,
+      transport,
+      client,
+      informers,
+      wanted: this.#wanted,
+      version,
+      heartbeatMs,
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log.child({ node: identity.node }),
+      budget: budgetFor?.(identity.node),
+      messages: messagesFor?.(identity.node),
+      admit: (self, hello) => {
+        if (this.#stop.signal.aborted || !this.#wanted.isSynced) {
+          throw refusal("not-ready", NOT_READY, { retryAfterMs: NOT_READY_RETRY_MS });
+        }
+        this.sessions.admit(self, hello);
+        this.#leases.keep(identity);
+      },
+      serve: (request) => this.#serve(identity, request),
+    });
+    const running = link.run().then(() => {
+      if (this.sessions.leave(link)) this.#leases.release(identity.node);
+    });
+    this.#running.add(running);
+    void running.then(() => this.#running.delete(running));
   }
 
   /** Says goodbye to every edge, asking them to come back at different times, and closes the port. */
@@ -225,13 +260,13 @@ export class Hub implements AsyncDisposable {
     socket.on("error", (error) => this.#log.debug({ err: error }, "connection failed"));
     try {
       if (this.#stop.signal.aborted || !this.#wanted.isSynced) {
-        throw new RefusedError(503, "The hub is starting or stopping", { retryAfterMs: NOT_READY_RETRY_MS });
+        throw new RefusedError(503, NOT_READY, { retryAfterMs: NOT_READY_RETRY_MS });
       }
       if (request.url?.split("?")[0] !== LINK_PATH || !offersSubprotocol(request)) {
         throw new RefusedError(400, "This is no link of a protocol that the hub speaks");
       }
       const identity = await this.#identify(socket as TLSSocket, { graceMs: 0 });
-      this.#acceptor.accept(request, socket, head, (transport) => this.#accepted(identity, transport));
+      this.#acceptor.accept(request, socket, head, (transport) => this.accept(identity, transport));
     } catch (error) {
       if (!(error instanceof RefusedError)) this.#log.error({ err: error }, "link could not be accepted");
       const refused = error instanceof RefusedError ? error : new RefusedError(500, "Internal error");
@@ -274,34 +309,6 @@ export class Hub implements AsyncDisposable {
       if (isNotFound(error)) return false;
       throw error;
     }
-  }
-
-  #accepted(identity: NodeIdentity, transport: FrameTransport): void {
-    const { client, informers, version, heartbeatMs = HEARTBEAT_MS, budgetFor, messagesFor } = this.#options;
-    const link: NodeLink = new NodeLink({
-      identity,
-      transport,
-      client,
-      informers,
-      wanted: this.#wanted,
-      version,
-      heartbeatMs,
-      clock: this.#clock,
-      random: this.#random,
-      log: this.#log.child({ node: identity.node }),
-      budget: budgetFor?.(identity.node),
-      messages: messagesFor?.(identity.node),
-      admit: (self, hello) => {
-        this.sessions.admit(self, hello);
-        this.#leases.keep(identity);
-      },
-      serve: (request) => this.#serve(identity, request),
-    });
-    const running = link.run().then(() => {
-      if (this.sessions.leave(link)) this.#leases.release(identity.node);
-    });
-    this.#running.add(running);
-    void running.then(() => this.#running.delete(running));
   }
 
   /** What edges may ask over their link. */
