@@ -13,7 +13,10 @@ import {
   type Shapes,
 } from "./shape.ts";
 
-/** The value without the fields of `set`, undefined when nothing is left. Parts that stay are shared. */
+/**
+ * The value without the fields of `set`, undefined when nothing is left. Parts that stay are shared. A field that lost all
+ * that was in it is null: it is still there for whoever owns it by itself.
+ */
 export function removeFields(shapes: Shapes, place: Place, value: Json, set: FieldsV1): Json | undefined {
   const shape = shapes.of(place, value);
   // What is owned as a whole goes as a whole.
@@ -34,13 +37,12 @@ export function removeFields(shapes: Shapes, place: Place, value: Json, set: Fie
   let left = false;
   for (const name in object) {
     const node = set[`f:${name}`];
-    let field: Json | undefined = object[name] ?? null;
+    let field: Json = object[name] ?? null;
     if (node !== undefined) {
       if (isMember(node)) continue;
       const inner = shape.kind === "map" ? { type: shape.values } : fieldPlace(shape.definition, name);
-      if (hasChildren(node)) field = removeFields(shapes, inner, field, node);
+      if (hasChildren(node)) field = removeFields(shapes, inner, field, node) ?? null;
     }
-    if (field === undefined) continue;
     setField(out, name, field);
     left = true;
   }
