@@ -1,7 +1,7 @@
 /**
  * Makes the tables of CRI's and containerd's messages from the descriptors inside a `containerd` program.
  *
- *   node tools/codegen/cri.ts /usr/bin/containerd
+ *   node tools/codegen/cri.ts /usr/bin/containerd [OUTPUT]
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -62,6 +62,7 @@ const heading = (what: string, table: string): string =>
 
 writeOutputs({
   root: ROOT,
+  target: process.argv[3] ?? ROOT,
   folder: "packages/agent/src/runtime/cri/gen",
   command: "node tools/codegen/cri.ts /usr/bin/containerd",
   inputs: { containerd: execFileSync(program, ["--version"], { encoding: "utf8" }).trim() },

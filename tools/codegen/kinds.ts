@@ -1,7 +1,7 @@
 /**
  * Makes the tables of the built-in kinds: fields, types, how they merge, their protobuf numbers, their texts.
  *
- *   node tools/codegen/kinds.ts
+ *   node tools/codegen/kinds.ts [OUTPUT]
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -73,6 +73,7 @@ const docsOf = ({ description, descriptions }: TableDefinition): Record<string, 
 
 writeOutputs({
   root: ROOT,
+  target: process.argv[2] ?? ROOT,
   folder: "packages/machinery/src/gen",
   command: "node tools/codegen/kinds.ts",
   inputs: {

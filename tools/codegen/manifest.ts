@@ -21,7 +21,9 @@ export const readManifest = (folder: string): Manifest =>
 
 export interface OutputOptions {
   root: string;
-  /** Where outputs go, relative to `root`. */
+  /** Where outputs go: the repository, or a copy of its folders elsewhere. */
+  target: string;
+  /** The folder of the outputs in it. */
   folder: string;
   command: string;
   inputs: Record<string, string>;
@@ -30,17 +32,17 @@ export interface OutputOptions {
 }
 
 /** Writes the outputs and the manifest that belongs to them. */
-export function writeOutputs({ root, folder, command, inputs, generators, outputs }: OutputOptions): void {
-  const target = path.join(root, folder);
-  mkdirSync(target, { recursive: true });
-  for (const [name, content] of Object.entries(outputs)) writeFileSync(path.join(target, name), content);
+export function writeOutputs({ root, target, folder, command, inputs, generators, outputs }: OutputOptions): void {
+  const output = path.join(target, folder);
+  mkdirSync(output, { recursive: true });
+  for (const [name, content] of Object.entries(outputs)) writeFileSync(path.join(output, name), content);
   const manifest: Manifest = {
     command,
     inputs,
     generators: Object.fromEntries(generators.map((file) => [file, hash(readFileSync(path.join(root, file)))])),
     outputs: Object.fromEntries(Object.entries(outputs).map(([name, content]) => [name, hash(content)])),
   };
-  writeFileSync(path.join(target, "manifest.json"), formatJson(manifest));
+  writeFileSync(path.join(output, "manifest.json"), formatJson(manifest));
 }
 
 /** Lists what in `folder` no longer is what its generator made, or was made by another one. Empty when all is well. */
