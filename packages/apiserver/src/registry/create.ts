@@ -60,7 +60,11 @@ export async function createObject(
     const last = !generates || attempt === NAME_ATTEMPTS || context.dryRun;
     // What storage refuses is tried again, so it must stay a draft.
     const object = last ? draft : copyJson(draft);
-    if (generates) object.metadata.name = generatedName(generateName, core.random);
+    if (generates) {
+      object.metadata.name = generatedName(generateName, core.random);
+      // Some defaults are made of the name.
+      row.defaults?.(object);
+    }
     const errors: FieldError[] = [];
     validateMetadata(object.metadata, row, errors);
     row.validate?.(object, errors);

@@ -3,8 +3,8 @@
 export function copyJson<T>(value: T): T {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) {
-    const list: unknown[] = new Array(value.length);
-    for (let i = 0; i < value.length; i++) list[i] = copyJson(value[i] as unknown);
+    const list: unknown[] = [];
+    for (const item of value) list.push(copyJson(item as unknown));
     return list as T;
   }
   const copy: Record<string, unknown> = {};

@@ -50,9 +50,8 @@ function validateAddedTolerations(
   was: readonly Toleration[],
   errors: FieldError[],
 ): void {
-  const withoutTime = ({ tolerationSeconds: _, ...rest }: Toleration): Omit<Toleration, "tolerationSeconds"> => rest;
   const isKept = (old: Toleration): boolean =>
-    tolerations.some((toleration) => equalJson(withoutTime(toleration), withoutTime(old)));
+    tolerations.some((toleration) => equalJson({ ...toleration, tolerationSeconds: old.tolerationSeconds }, old));
   if (!was.every(isKept)) {
     const detail = "existing toleration can not be modified except its tolerationSeconds";
     errors.push(fieldError.forbidden("spec.tolerations", detail));
