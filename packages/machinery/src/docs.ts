@@ -1,8 +1,11 @@
-import { once, readGenerated, shortNameOf } from "./table.ts";
+import { readFileSync } from "node:fs";
+import { isMissingFile } from "@skerry/base";
+import { once, shortNameOf } from "./table.ts";
 
 /**
  * What the API's documentation says of a built-in definition, or of one of its fields; undefined when it says nothing.
- * The texts are read when first asked for (a third of a megabyte), for OpenAPI documents and `kubectl explain` alone.
+ * The texts are read when first asked for (a third of a megabyte), for OpenAPI documents and `kubectl explain` alone. A
+ * bundle may leave `gen/docs.json` out; then nothing is described.
  */
 export function descriptionOf(ref: string, field = ""): string | undefined {
   const name = shortNameOf(ref);
@@ -11,4 +14,13 @@ export function descriptionOf(ref: string, field = ""): string | undefined {
   return text === "" ? undefined : text;
 }
 
-const texts = once(() => readGenerated("docs.json") as Readonly<Record<string, Readonly<Record<string, string>>>>);
+type Texts = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+const texts = once((): Texts => {
+  try {
+    return JSON.parse(readFileSync(new URL("./gen/docs.json", import.meta.url), "utf8")) as Texts;
+  } catch (error) {
+    if (isMissingFile(error)) return {};
+    throw error;
+  }
+});

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import kinds from "./gen/kinds.json" with { type: "json" };
 
 /**
  * The table of built-in kinds, `gen/kinds.json`, and its form.
@@ -76,25 +76,21 @@ function parseField(text: string): TableField {
   };
 }
 
-/** Reads a file that stands beside the code, when somebody first asks. */
-export const readGenerated = (name: string): unknown =>
-  JSON.parse(readFileSync(new URL(`./gen/${name}`, import.meta.url), "utf8"));
-
 /** Calls `make` the first time and answers the same ever after. Only for what never changes. */
 export function once<T>(make: () => T): () => T {
   let made: { value: T } | undefined;
   return () => (made ??= { value: make() }).value;
 }
 
-const table = once(() => readGenerated("kinds.json") as Table);
+const table: Table = kinds;
 
-export const definitionNames = (): string[] => Object.keys(table().definitions);
+export const definitionNames = (): string[] => Object.keys(table.definitions);
 
-export const isAtomic = (name: string): boolean => table().atomic.includes(name);
+export const isAtomic = (name: string): boolean => table.atomic.includes(name);
 
 /** The fields of a definition as the table has them: those of inlined ones not yet among them. */
 export function tableFields(name: string): TableField[] | undefined {
-  const { definitions } = table();
+  const { definitions } = table;
   if (!Object.hasOwn(definitions, name)) return undefined;
   return (definitions[name] ?? "").split(" ").filter(Boolean).map(parseField);
 }
