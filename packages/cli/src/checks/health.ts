@@ -1,8 +1,9 @@
+import type { AgentStatus } from "@skerry/agent";
 import { isMissingFile } from "@skerry/base";
 import { kinds, type Kind, type KubeObject } from "@skerry/machinery";
 import type { Node, Pod } from "@skerry/machinery/types";
 import { runningDaemon } from "../instance/control.ts";
-import { edgeStatus, type EdgeStatus } from "../instance/health.ts";
+import { edgeStatus } from "../instance/health.ts";
 import type { Instance } from "../instance/instance.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
 import type { Problem } from "./machine.ts";
@@ -13,7 +14,7 @@ const LOOK_MS = 5_000;
 /** How an instance is, as one look found it: from the cloud's API and from the edge's own socket. */
 export interface Look {
   cloud: { running: boolean; pid: number | undefined; answers: boolean };
-  edge: { running: boolean; pid: number | undefined; status: EdgeStatus | undefined };
+  edge: { running: boolean; pid: number | undefined; status: AgentStatus | undefined };
   nodes: readonly Node[];
   pods: readonly Pod[];
   problems: Problem[];
@@ -54,7 +55,7 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
     }
   }
 
-  let status: EdgeStatus | undefined;
+  let status: AgentStatus | undefined;
   if (edge) {
     try {
       status = await edgeStatus(layout);

@@ -33,6 +33,7 @@ export const join: Command = {
     const settings = await ensureSettings(layout, {
       roles: ["edge"],
       sample: false,
+      hub: server,
       ...(nodeName !== undefined && { nodeName }),
     });
     const instance: Instance = { layout, settings };

@@ -23,7 +23,11 @@ export const status: Command = {
 function summaryOf({ cloud, edge, nodes, pods, problems }: Look): object {
   return {
     cloud: { running: cloud.running, pid: cloud.pid ?? null },
-    edge: { running: edge.running, pid: edge.pid ?? null, link: edge.status?.link.connected ? "up" : "down" },
+    edge: {
+      running: edge.running,
+      pid: edge.pid ?? null,
+      link: edge.status?.link?.state === "connected" ? "up" : "down",
+    },
     nodes: nodes.map((node) => ({
       name: node.metadata.name,
       ready: readyOf(node),
@@ -48,7 +52,9 @@ function screenOf({ cloud, edge, nodes, pods, problems }: Look, now: number): st
   const lines = [
     `cloud  ${cloud.running ? (cloud.answers ? `runs, process ${cloud.pid}` : `process ${cloud.pid}, does not answer`) : "is stopped"}`,
     `edge   ${edge.running ? `runs, process ${edge.pid}` : "is stopped"}${
-      link ? `, link ${link.connected ? "up" : "down"}${link.since ? ` for ${age(link.since)}` : ""}` : ""
+      link
+        ? `, link ${link.state === "connected" ? "up" : `down (${link.state})`}${link.since ? ` for ${age(link.since)}` : ""}`
+        : ""
     }`,
     "",
     ...table(
@@ -77,11 +83,11 @@ function screenOf({ cloud, edge, nodes, pods, problems }: Look, now: number): st
         : (edge.status?.pods ?? []).map((pod) => [
             pod.namespace,
             pod.name,
-            `${pod.ready}/${pod.containers}`,
+            pod.ready ? "yes" : "no",
             pod.phase,
             String(pod.restarts),
             "",
-            edge.status?.nodeName ?? "",
+            edge.status?.node ?? "",
           ]),
     ),
   ];

@@ -46,7 +46,7 @@ export const up: Command = {
     if (before && (await runningDaemon(before, "cloud")) && (await runningDaemon(before, "edge"))) {
       steps.note(`This instance runs already (${layout.dataDir})`);
       await printClosing(before, call);
-      return;
+      return 0;
     }
     const request = await requestOf(call);
     await steps.step("machine checked", () => checkMachine(layout, request, before));
@@ -69,6 +69,7 @@ export const up: Command = {
       await waitForCloud(instance, call.signal);
     });
     await settle(instance, call, steps);
+    return 0;
   },
 };
 

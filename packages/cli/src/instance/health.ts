@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
 import { once } from "node:events";
+import type { AgentStatus } from "@skerry/agent";
 import { systemClock } from "@skerry/base";
 import { UserError } from "../command.ts";
 import { runningDaemon } from "./control.ts";
@@ -12,24 +13,7 @@ import { logFileOf, type Daemon, type Layout } from "./layout.ts";
 /** How long a daemon may take until it answers, in milliseconds: a slow card, a first start without compiled code. */
 const START_TIMEOUT_MS = 60_000;
 
-/** What the agent says of itself on its socket. */
-export interface EdgeStatus {
-  nodeName: string;
-  link: { connected: boolean; since: string | undefined; server: string; lastError: string | undefined };
-  runtime: { ready: boolean; name: string; version: string };
-  pods: {
-    namespace: string;
-    name: string;
-    phase: string;
-    reason: string;
-    containers: number;
-    ready: number;
-    restarts: number;
-  }[];
-  problems: { what: string; mend: string }[];
-}
-
-export const edgeSocketOf = (layout: Layout): string => path.join(layout.runDir, "edge.sock");
+export const edgeSocketOf = (layout: Layout): string => path.join(layout.edgeDir, "agent.sock");
 
 /** Resolves when the cloud's API is ready; rejects with the daemon's own words when it ends instead. */
 export async function waitForCloud(instance: Instance, signal: AbortSignal): Promise<void> {
@@ -50,13 +34,13 @@ export async function waitForEdge(instance: Instance, signal: AbortSignal): Prom
 }
 
 /** Asks the agent how it is; works without any cloud. */
-export async function edgeStatus(layout: Layout): Promise<EdgeStatus> {
+export async function edgeStatus(layout: Layout): Promise<AgentStatus> {
   const request = http.get({ socketPath: edgeSocketOf(layout), path: "/status", timeout: 5_000 });
   request.on("timeout", () => request.destroy(new Error("The agent does not answer on its socket")));
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   const chunks: Buffer[] = [];
   for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  return JSON.parse(Buffer.concat(chunks).toString("utf8")) as EdgeStatus;
+  return JSON.parse(Buffer.concat(chunks).toString("utf8")) as AgentStatus;
 }
 
 async function waitFor(

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import type { HubAddress } from "@skerry/agent";
 import { isMissingFile, writeFileAtomic } from "@skerry/base";
 import { UserError } from "../command.ts";
 import { freeClusterCidr } from "./cidr.ts";
@@ -18,7 +19,12 @@ export interface Settings {
   readonly clusterCidr: string;
   readonly nodeName: string;
   readonly sample: boolean;
+  /** The cloud that an edge alone dials into. */
+  readonly hub?: HubAddress;
 }
+
+/** Where the edge of an instance dials to: the cloud beside it, or the one it joined. */
+export const hubOf = ({ hub, linkPort }: Settings): HubAddress => hub ?? { host: "127.0.0.1", port: linkPort };
 
 export interface SettingsRequest {
   roles: Settings["roles"];
@@ -27,6 +33,7 @@ export interface SettingsRequest {
   clusterCidr?: string;
   nodeName?: string;
   sample: boolean;
+  hub?: HubAddress;
 }
 
 export async function readSettings(layout: Layout): Promise<Settings | undefined> {
@@ -81,6 +88,7 @@ export async function ensureSettings(layout: Layout, request: SettingsRequest): 
     clusterCidr: request.roles.includes("cloud") ? (request.clusterCidr ?? (await freeClusterCidr())) : "",
     nodeName: request.nodeName ?? nodeNameOf(hostname()),
     sample: request.sample,
+    ...(request.hub && { hub: request.hub }),
   };
   await mkdir(layout.dataDir, { recursive: true, mode: 0o711 });
   await write(layout, settings);

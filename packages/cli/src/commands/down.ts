@@ -1,0 +1,61 @@
+import { rm } from "node:fs/promises";
+import { silentLogger } from "@skerry/base";
+import type { Command } from "../command.ts";
+import { containersOf } from "../daemons/edge.ts";
+import { stopInstanceDaemon } from "../instance/control.ts";
+import { findInstance, layoutOfCall, type Instance } from "../instance/instance.ts";
+import type { Layout } from "../instance/layout.ts";
+import { Steps } from "../steps.ts";
+
+/** How long pods may take to end. */
+const POD_GRACE_SECONDS = 10;
+const STOP_TIMEOUT_MS = 120_000;
+
+export const down: Command = {
+  name: "down",
+  summary: "Stop daemons and containers and keep the data: skerry up brings everything back as it was.",
+  options: {
+    volumes: {
+      type: "boolean",
+      short: "v",
+      summary: "Remove all data, containers, networks, mounts and rules that are this instance's, too",
+    },
+  },
+  run: async (call) => {
+    const layout = layoutOfCall(call);
+    const steps = new Steps(process.stdout);
+    const instance = await findInstance(call);
+    const removes = call.flag("volumes");
+    if (!instance) {
+      steps.note(`There is no instance in ${layout.dataDir}`);
+      if (removes) await removeData(layout);
+      return;
+    }
+    const { roles } = instance.settings;
+    if (roles.includes("edge")) {
+      await steps.step("edge stopped", () => stopInstanceDaemon(instance, "edge"));
+      await steps.step(removes ? "containers, network and images removed" : "containers stopped", () =>
+        endContainers(instance, removes, AbortSignal.any([call.signal, AbortSignal.timeout(STOP_TIMEOUT_MS)])),
+      );
+    }
+    if (roles.includes("cloud")) await steps.step("cloud stopped", () => stopInstanceDaemon(instance, "cloud"));
+    if (removes) await steps.step("data removed", () => removeData(layout));
+    else steps.note(`Data is kept in ${layout.dataDir}; skerry up brings everything back, skerry down -v removes it`);
+  },
+};
+
+/** Ends every pod through containerd, which is started for it when it does not run, and then containerd. */
+async function endContainers({ layout, settings }: Instance, removes: boolean, signal: AbortSignal): Promise<void> {
+  await using containers = containersOf(layout, settings.id, silentLogger);
+  if (await containers.supervisor.isRunning()) {
+    containers.start();
+    await containers.supervisor.whenServing(signal);
+    await containers.removePods(POD_GRACE_SECONDS, signal);
+  }
+  await containers.remove({ data: removes }, signal);
+}
+
+async function removeData(layout: Layout): Promise<void> {
+  const folders = [layout.dataDir, layout.runDir, layout.configDir, layout.logDir];
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+}

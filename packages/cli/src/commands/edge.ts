@@ -1,0 +1,33 @@
+import { createLogger, readPidFile } from "@skerry/base";
+import { UserError, type Command } from "../command.ts";
+import { Edge } from "../daemons/edge.ts";
+import { logLevelOf, untilStopped } from "../daemons/life.ts";
+import { requireInstance } from "../instance/instance.ts";
+import { pidFileOf } from "../instance/layout.ts";
+import { hubOf } from "../instance/settings.ts";
+
+export const edge: Command = {
+  name: "edge",
+  summary: "The edge's agent in the foreground. edge start, edge stop and edge kill control it as a daemon.",
+  options: {
+    "log-level": { type: "string", value: "LEVEL", default: "info", summary: "debug, info, warn or error" },
+    "print-config": { type: "boolean", summary: "Print what it would run with, and end" },
+  },
+  run: async (call) => {
+    const { layout, settings } = await requireInstance(call, "edge");
+    const hub = hubOf(settings);
+    if (call.flag("print-config")) {
+      console.log(JSON.stringify({ layout, settings, hub }, undefined, 2));
+      return;
+    }
+    const pidFile = pidFileOf(layout, "edge");
+    const running = await readPidFile(pidFile);
+    if (running && running.pid !== process.pid) {
+      throw new UserError(`The edge of ${layout.dataDir} runs already, as process ${running.pid}`);
+    }
+    const log = createLogger({ name: "edge", level: logLevelOf(call.option("log-level")) });
+    await untilStopped(call.signal, pidFile, async (stack) => {
+      await stack.use(new Edge({ layout, instance: settings.id, hub, log })).start();
+    });
+  },
+};

@@ -1,0 +1,60 @@
+import { access } from "node:fs/promises";
+import { constants } from "node:fs";
+import path from "node:path";
+import { silentLogger } from "@skerry/base";
+import { UserError, type Call, type Command } from "../command.ts";
+import { containersOf } from "../daemons/edge.ts";
+import { requireInstance } from "../instance/instance.ts";
+import { table } from "../table.ts";
+import type { PrivateContainerd } from "@skerry/agent";
+
+export const imageImport: Command = {
+  name: "image import",
+  operands: "FILE…",
+  summary:
+    "Import image archives (docker save, or an OCI layout, as tar) into this edge, so that pods need no registry.",
+  arity: [1, Number.POSITIVE_INFINITY],
+  run: async (call) => {
+    for (const file of call.operands) {
+      await access(file, constants.R_OK).catch((error: unknown) => {
+        throw new UserError(`Cannot read ${file}`, { cause: error });
+      });
+    }
+    await using containers = await runningContainers(call);
+    for (const file of call.operands) {
+      try {
+        for (const name of await containers.images.importArchive(path.resolve(file), call.signal)) console.log(name);
+      } catch (error) {
+        call.signal.throwIfAborted();
+        throw new UserError(`Cannot import ${file}: ${(error as Error).message}`, { cause: error });
+      }
+    }
+  },
+};
+
+export const imageList: Command = {
+  name: "image list",
+  summary: "The images on this edge.",
+  run: async (call) => {
+    await using containers = await runningContainers(call);
+    const images = await containers.runtime.listImages(call.signal);
+    const rows = images.flatMap(({ tags, digests, id, sizeBytes }) => {
+      const names = tags.length > 0 ? tags : digests.length > 0 ? digests : ["<none>"];
+      return names.map((name) => [name, id.replace(/^sha256:/, "").slice(0, 12), `${(sizeBytes / 1e6).toFixed(1)} MB`]);
+    });
+    console.log(
+      table(
+        ["IMAGE", "ID", "SIZE"],
+        rows.toSorted(([a = ""], [b = ""]) => (a < b ? -1 : 1)),
+      ).join("\n"),
+    );
+  },
+};
+
+async function runningContainers(call: Call): Promise<PrivateContainerd> {
+  const { layout, settings } = await requireInstance(call, "edge");
+  const containers = containersOf(layout, settings.id, silentLogger);
+  if (await containers.supervisor.isRunning()) return containers;
+  await containers[Symbol.asyncDispose]();
+  throw new UserError("The edge's containerd does not run; start it with skerry edge start, or skerry up");
+}

@@ -1,0 +1,81 @@
+import {
+  Agent,
+  cgroupSetup,
+  EdgeIdentity,
+  HubDialer,
+  linuxCgroups,
+  PrivateContainerd,
+  type HubAddress,
+} from "@skerry/agent";
+import { systemClock, type Logger } from "@skerry/base";
+import type { Layout } from "../instance/layout.ts";
+
+export interface EdgeOptions {
+  layout: Layout;
+  /** Tells this instance's bridges, rules and cgroups apart: lower-case letters and digits. */
+  instance: string;
+  hub: HubAddress;
+  log: Logger;
+}
+
+/** The containers of an instance, as its agent and the commands that end it reach them. */
+export const containersOf = (layout: Layout, instance: string, log: Logger): PrivateContainerd =>
+  new PrivateContainerd({
+    instance,
+    dataDir: layout.edgeDir,
+    runDir: layout.runDir,
+    logDir: layout.logDir,
+    log,
+  });
+
+/** One edge, put together: private containerd, agent and link. */
+export class Edge implements AsyncDisposable {
+  readonly #options: EdgeOptions;
+  readonly #stack = new AsyncDisposableStack();
+  readonly #stop = new AbortController();
+
+  constructor(options: EdgeOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when everything has begun; neither cloud nor containerd need answer for that. */
+  async start(): Promise<void> {
+    const { layout, instance, hub, log } = this.#options;
+    const identity = await EdgeIdentity.load(layout.identity);
+    if (!identity) {
+      throw new Error(
+        `This machine has not joined a cloud: there is no ${layout.identity}; use skerry join, or skerry up`,
+      );
+    }
+    const containers = this.#stack.use(containersOf(layout, instance, log));
+    containers.start();
+    const dialer = new HubDialer({ address: hub, identity, clock: systemClock, log });
+    const { driver } = await cgroupSetup();
+    const agent = this.#stack.use(
+      new Agent({
+        dataDir: layout.edgeDir,
+        nodeName: identity.node,
+        runtime: containers.runtime,
+        cgroups: linuxCgroups({ instance, driver }),
+        link: {
+          dial: (signal) => dialer.dial(signal),
+          onOpened: (session) => void dialer.renewIfDue(session, this.#stop.signal),
+        },
+        configureNetwork: async (podCidr, signal) => {
+          await containers.setUpNetwork(podCidr, signal);
+          // Without the image that holds a pod's namespaces there are no pods either.
+          await containers.supervisor.whenServing(signal);
+          await containers.ensureBuiltinImages(signal);
+        },
+        log,
+      }),
+    );
+    await agent.start();
+  }
+
+  /** Ends the agent. Containerd and the pods go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error("The edge stops"));
+    await this.#stack.disposeAsync();
+  }
+}
