@@ -70,8 +70,12 @@ export class SqliteLog implements CommitLog {
     }
   }
 
-  load(): Iterable<LoadedRow> {
-    return this.#opened.load();
+  *load(): Generator<LoadedRow> {
+    try {
+      yield* this.#opened.load();
+    } catch (error) {
+      throw openError(this.#file, error);
+    }
   }
 
   async commit(batch: Batch): Promise<void> {
