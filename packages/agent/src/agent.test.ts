@@ -47,10 +47,10 @@ async function put(agent: Agent, resource: string, object: Pick<Pod, "metadata">
 
 async function ask(dataDir: string, what: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  request({ socketPath: path.join(dataDir, "agent.sock"), path: what }, async (response) => {
+  request({ socketPath: path.join(dataDir, "agent.sock"), path: what }, (response) => {
     let text = "";
-    for await (const part of response) text += String(part);
-    resolve(text);
+    response.on("data", (part) => (text += String(part)));
+    response.on("end", () => resolve(text));
   })
     .on("error", reject)
     .end();

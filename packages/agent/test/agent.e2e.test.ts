@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { eventually } from "@skerry/base/testing";
+import type { Container, Pod, PodSpec, PodStatus } from "@skerry/machinery/types";
+import { projectionHash } from "@skerry/wire";
+import { Agent, cgroupSetup, HELLO_IMAGE, linuxCgroups, readMachine, type PrivateContainerd } from "../src/index.ts";
+import { EdgeSandbox } from "./edge-sandbox.ts";
+
+/** One edge with real containers and without a cloud: what the cloud would send is put into the cache. */
+class Edge implements AsyncDisposable {
+  readonly place: EdgeSandbox;
+  #containerd: PrivateContainerd | undefined;
+  #agent: Agent | undefined;
+  #bootId = randomUUID();
+
+  constructor(place: EdgeSandbox) {
+    this.place = place;
+  }
+
+  get dataDir(): string {
+    return path.join(this.place.dir, "edge");
+  }
+
+  get agent(): Agent {
+    return this.#agent ?? assert.fail("the agent does not run");
+  }
+
+  get containerd(): PrivateContainerd {
+    return this.#containerd ?? assert.fail("the agent does not run");
+  }
+
+  async start(): Promise<void> {
+    const containerd = this.place.open();
+    this.#containerd = containerd;
+    containerd.start();
+    await eventually(() => containerd.ensureBuiltinImages(AbortSignal.timeout(60_000)), { timeoutMs: 60_000 });
+    const { driver } = await cgroupSetup();
+    const agent = new Agent({
+      dataDir: this.dataDir,
+      nodeName: "n1",
+      runtime: containerd.runtime,
+      cgroups: linuxCgroups({ instance: this.place.instance, driver }),
+      configureNetwork: (podCidr, signal) => containerd.setUpNetwork(podCidr, signal),
+      readMachine: async () => ({ ...(await readMachine(this.place.dir)), bootId: this.#bootId }),
+    });
+    this.#agent = agent;
+    await agent.start();
+    const node = { metadata: { name: "n1", uid: "n1" }, spec: { podCIDR: "10.97.3.0/24" } };
+    await this.put("nodes", node);
+    await eventually(() => agent.status().runtime.problems.length === 0 && agent.status().problems.length === 0, {
+      what: "the node to be ready",
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#agent?.[Symbol.asyncDispose]();
+    this.#agent = undefined;
+  }
+
+  /** Everything that runs is gone at once; what is on the disk stays. */
+  async powerCut(): Promise<void> {
+    await this.stop();
+    await this.place.powerCut();
+    this.#bootId = randomUUID();
+  }
+
+  async put(resource: string, object: Pick<Pod, "metadata">): Promise<void> {
+    const { namespace = "", name = "", uid = "" } = object.metadata;
+    const bytes = Buffer.from(JSON.stringify(object));
+    const held = { resource, namespace, name, uid, hash: projectionHash(bytes) };
+    await this.agent.cache.commit([{ op: "put", object: held, bytes }]);
+  }
+
+  statusOf(wanted: Pod): PodStatus {
+    return this.agent.cache.facts(wanted.metadata.uid ?? "")?.status ?? {};
+  }
+
+  async untilPhase(wanted: Pod, phase: string): Promise<PodStatus> {
+    return eventually(() => this.statusOf(wanted).phase === phase && this.statusOf(wanted), {
+      what: `pod ${wanted.metadata.name} to be ${phase}`,
+    });
+  }
+
+  async logs(wanted: Pod, query = ""): Promise<string> {
+    const { namespace, name } = wanted.metadata;
+    const target = `/containerLogs/${namespace}/${name}/main${query}`;
+    const body = (async function* () {})();
+    const response = await this.agent.serve(
+      { method: "GET", path: target, headers: {}, body },
+      AbortSignal.timeout(10_000),
+    );
+    let text = "";
+    for await (const part of response.body) text += Buffer.from(part).toString();
+    return text;
+  }
+
+  /** Takes a pod away as the cloud does: deleted, and forgotten once it is gone here. */
+  async remove(wanted: Pod, graceSeconds = 1): Promise<void> {
+    const deletion = { deletionTimestamp: "2026-01-01T00:00:00Z", deletionGracePeriodSeconds: graceSeconds };
+    await this.put("pods", { ...wanted, metadata: { ...wanted.metadata, ...deletion } });
+    const uid = wanted.metadata.uid ?? "";
+    await eventually(() => this.agent.cache.facts(uid)?.finished, { what: "the pod to be gone" });
+    const { namespace = "", name = "" } = wanted.metadata;
+    await this.agent.cache.commit([{ op: "delete", object: { resource: "pods", namespace, name, uid, hash: "" } }]);
+    await eventually(() => this.agent.cache.pod(uid) === undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.place[Symbol.asyncDispose]();
+  }
+}
+
+const shell = (script: string): Partial<Container> => ({ command: ["/bin/sh", "-c", script] });
+const FOREVER = "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done";
+
+function podOf(name: string, container: Partial<Container>, spec: Partial<PodSpec> = {}): Pod {
+  return {
+    metadata: { namespace: "default", name, uid: randomUUID() },
+    spec: {
+      restartPolicy: "Always",
+      terminationGracePeriodSeconds: 2,
+      containers: [{ name: "main", image: HELLO_IMAGE, imagePullPolicy: "IfNotPresent", ...container }],
+      ...spec,
+    },
+  };
+}
+
+describe("an edge with real containers", { concurrency: false }, () => {
+  let edge: Edge;
+
+  before(async () => {
+    edge = new Edge(await EdgeSandbox.create());
+    await edge.start();
+  });
+
+  after(async () => {
+    await edge[Symbol.asyncDispose]();
+  });
+
+  it("gives a container what its pod says: environment, volumes, limits, hosts, and takes its logs and last words", async () => {
+    await edge.put("configmaps", {
+      metadata: { namespace: "default", name: "settings", uid: "c1" },
+      data: { colour: "grey" },
+    } as Pick<Pod, "metadata">);
+    await edge.put("secrets", {
+      metadata: { namespace: "default", name: "keys", uid: "s1" },
+      data: { token: Buffer.from("open sesame").toString("base64") },
+    } as Pick<Pod, "metadata">);
+    const job = podOf(
+      "everything",
+      {
+        ...shell(
+          [
+            "echo colour=$COLOUR name=$NAME both=$BOTH",
+            "echo file=$(cat /config/colour) secret=$(cat /secret/token) one=$(cat /one)",
+            "grep -c '/memory tmpfs' /proc/mounts",
+            "grep /secret /proc/mounts | cut -d' ' -f1-3",
+            "cat /etc/hosts | grep alias",
+            "hostname",
+            "(cat /sys/fs/cgroup/memory/memory.limit_in_bytes || cat /sys/fs/cgroup/memory.max) 2>/dev/null",
+            "touch /cache/x && id -u",
+            "echo -n last words > /dev/termination-log",
+            "exit 3",
+          ].join("; "),
+        ),
+        env: [
+          { name: "COLOUR", valueFrom: { configMapKeyRef: { name: "settings", key: "colour" } } },
+          { name: "NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+          { name: "BOTH", value: "$(COLOUR)-$(NAME)" },
+        ],
+        resources: { limits: { memory: "64Mi", cpu: "500m" } },
+        securityContext: { runAsUser: 1000 },
+        volumeMounts: [
+          { name: "config", mountPath: "/config" },
+          { name: "config", mountPath: "/one", subPath: "colour" },
+          { name: "secret", mountPath: "/secret", readOnly: true },
+          { name: "memory", mountPath: "/memory" },
+          { name: "cache", mountPath: "/cache" },
+        ],
+      },
+      {
+        restartPolicy: "Never",
+        hostAliases: [{ ip: "192.0.2.9", hostnames: ["alias.example"] }],
+        volumes: [
+          { name: "config", configMap: { name: "settings", defaultMode: 0o644 } },
+          { name: "secret", secret: { secretName: "keys", defaultMode: 0o644 } },
+          { name: "memory", emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
+          { name: "cache", emptyDir: {} },
+        ],
+      },
+    );
+    await edge.put("pods", job);
+    const status = await edge.untilPhase(job, "Failed");
+    const text = await edge.logs(job);
+    assert.equal(
+      text,
+      [
+        "colour=grey name=everything both=grey-everything",
+        "file=grey secret=open sesame one=grey",
+        "1",
+        "skerry /secret tmpfs",
+        "192.0.2.9\talias.example",
+        "everything",
+        String(64 * 2 ** 20),
+        "1000",
+        "",
+      ].join("\n"),
+    );
+    const ended = status.containerStatuses?.[0]?.state?.terminated;
+    assert.equal(ended?.exitCode, 3);
+    assert.equal(ended?.message, "last words");
+    assert.equal(ended?.reason, "Error");
+    await edge.remove(job);
+  });
+
+  it("runs a pod with an address, restarts it when it dies, and takes it down in its grace", async () => {
+    const web = podOf("web", shell(`echo up; ${FOREVER}`));
+    await edge.put("pods", web);
+    const status = await edge.untilPhase(web, "Running");
+    assert.match(status.podIP ?? "", /^10\.97\.3\./);
+    assert.match(status.containerStatuses?.[0]?.containerID ?? "", /^containerd:\/\/[0-9a-f]{64}$/);
+    const id = status.containerStatuses?.[0]?.containerID?.slice("containerd://".length) ?? "";
+    await edge.containerd.runtime.stopContainer(id, 0, AbortSignal.timeout(10_000));
+    await eventually(() => edge.statusOf(web).containerStatuses?.[0]?.restartCount === 1);
+    await edge.untilPhase(web, "Running");
+    assert.equal(await edge.logs(web, "?previous=true"), "up\n");
+    await edge.remove(web, 5);
+  });
+
+  it("finds its pods as they are after the agent was away, and again what runs after a power cut", async () => {
+    const ports = [{ containerPort: 80, hostPort: 18080 }];
+    const always = podOf("always", { ...shell(FOREVER), ports });
+    const never = podOf("never", shell(FOREVER), { restartPolicy: "Never" });
+    await edge.put("pods", always);
+    await edge.put("pods", never);
+    const was = await edge.untilPhase(always, "Running");
+    await edge.untilPhase(never, "Running");
+
+    await edge.stop();
+    await edge.start();
+    await edge.agent.idle();
+    assert.deepEqual(edge.statusOf(always).containerStatuses, was.containerStatuses);
+
+    await edge.powerCut();
+    await edge.start();
+    const now = await eventually(() => {
+      const status = edge.statusOf(always);
+      const [container] = status.containerStatuses ?? [];
+      return container?.state?.running && container.restartCount === 1 && status;
+    });
+    assert.match(now.podIP ?? "", /^10\.97\.3\./);
+    assert.equal(now.containerStatuses?.[0]?.lastState?.terminated?.exitCode, 255);
+    const ended = await edge.untilPhase(never, "Failed");
+    assert.equal(ended.containerStatuses?.[0]?.state?.terminated?.exitCode, 255);
+    await edge.remove(always);
+    await edge.remove(never);
+  });
+
+  it("leaves nothing of its pods behind", async () => {
+    assert.deepEqual(await edge.containerd.runtime.listSandboxes(AbortSignal.timeout(5_000)), []);
+    assert.deepEqual(await readdir(path.join(edge.dataDir, "pods")), []);
+    assert.deepEqual(await readdir(path.join(edge.dataDir, "logs", "pods")), []);
+    const mounts = await readFile("/proc/self/mountinfo", "utf8");
+    assert.equal(mounts.includes(`${edge.dataDir}/pods`), false);
+    for (const hierarchy of await readdir("/sys/fs/cgroup")) {
+      const folder = path.join("/sys/fs/cgroup", hierarchy, `skerry-${edge.place.instance}`);
+      const names = await readdir(folder, { withFileTypes: true }).catch(() => []);
+      assert.deepEqual(
+        names.filter((one) => one.isDirectory()).map((one) => one.name),
+        [],
+        folder,
+      );
+    }
+  });
+});
