@@ -161,7 +161,6 @@ function mergeList(
   if (key === undefined) throw badRequest(`Cannot merge a list without a merge key: ${JSON.stringify(patch)}`);
   const items = field.type.type === "list" ? field.type.items : undefined;
   let result = [...original];
-  let order = original;
   const added: JsonObject[] = [];
   let replaces = false;
   for (const item of patch) {
@@ -172,12 +171,12 @@ function mergeList(
     else if (directive === "delete") {
       const value = keyOf(item, key);
       result = result.filter((other) => !isJsonObject(other) || getField(other, key) !== value);
-      order = result;
     } else if (directive === "merge") throw badRequest("merging lists cannot yet be specified in the patch");
     else throw unknownDirective(directive);
   }
   if (replaces) return cleanList(added);
 
+  const live = [...result];
   for (const item of added) {
     const value = keyOf(item, key);
     const at = result.findIndex((other) => isJsonObject(other) && getField(other, key) === value);
@@ -185,7 +184,7 @@ function mergeList(
     if (isJsonObject(old)) result[at] = mergeObject(old, item, items, lookup);
     else result.push(clean(item));
   }
-  return orderItems(result, added, order, key);
+  return orderItems(result, added, live, key);
 }
 
 function keyOf(item: JsonObject, key: string): Json {
