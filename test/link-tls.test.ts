@@ -3,11 +3,12 @@ import { once } from "node:events";
 import path from "node:path";
 import tls, { type TLSSocket } from "node:tls";
 import { describe, it } from "node:test";
-import { keyToPem, systemClock, toPem, type Clock, type Identity } from "@skerry/base";
+import { keyToPem, silentLogger, systemClock, toPem, type Clock, type Identity } from "@skerry/base";
 import { eventually } from "@skerry/base/testing";
 import { kinds } from "@skerry/machinery";
+import { dialHub, type HubSession } from "../packages/agent/src/link/dial.ts";
 import { EdgeIdentity } from "../packages/agent/src/link/edge-identity.ts";
-import { Cloud, leaf, newAuthority, tlsEdge, YEAR_MS } from "./link-world.ts";
+import { Cloud, leaf, never, newAuthority, tlsEdge, YEAR_MS } from "./link-world.ts";
 
 /** A clock that agrees with the system's but for `aheadMs`, which a test may change. */
 function skewedClock(): Clock & { aheadMs: number } {
@@ -151,6 +152,43 @@ describe("edge", () => {
       await using edge = tlsEdge(cloud, identity);
       await eventually(() => message.test(edge.link.status.problem ?? ""), { what });
       await assert.rejects(wrong.join("n2"), message, what);
+    }
+  });
+
+  it("resumes its TLS session, and checks the server of it as at the first time", async () => {
+    await using cloud = await new Cloud({ ticketKeys: Buffer.alloc(48, 1) }).start();
+    const identity = await cloud.join("n1");
+    const clock = skewedClock();
+    const options = {
+      address: cloud.address,
+      authority: identity.authority,
+      identity: identity.current,
+      clock,
+      log: silentLogger,
+      signal: never,
+    };
+    let session: HubSession | undefined;
+    const first = await dialHub({ ...options, onSession: (given) => void (session = given) });
+    await eventually(() => session);
+    first.destroy();
+    const again = await dialHub({ ...options, session });
+    assert.ok(again.isSessionReused());
+    again.destroy();
+    await assert.rejects(dialHub({ ...options, session, authority: newAuthority().certificate }), /foreign/);
+    clock.aheadMs = 2 * YEAR_MS;
+    await assert.rejects(dialHub({ ...options, session }), /has expired/);
+  });
+
+  it("comes back by a resumed session after the link was lost", async () => {
+    await using cloud = await new Cloud({ ticketKeys: Buffer.alloc(48, 1) }).start();
+    const identity = await cloud.join("n1");
+    await using edge = tlsEdge(cloud, identity);
+    for (let i = 0; i < 3; i++) {
+      const link = await eventually(() => cloud.hub.sessions.locate("n1"));
+      await edge.synced();
+      link.close({ reason: "shutdown", message: "again" });
+      await eventually(() => ![undefined, link].includes(cloud.hub.sessions.locate("n1")));
+      await edge.synced();
     }
   });
 

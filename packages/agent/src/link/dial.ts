@@ -11,6 +11,21 @@ export interface HubAddress {
   port: number;
 }
 
+/**
+ * A TLS session that can be resumed. A resumed handshake shows no certificate; it proves that the server is the one of the first handshake,
+ * whose certificate is kept here to be checked each time.
+ */
+export interface HubSession {
+  ticket: Buffer;
+  certificate: X509Certificate | undefined;
+}
+
+/** A connection, and the certificate of who is at its other end. */
+export interface HubConnection {
+  socket: TLSSocket;
+  certificate: X509Certificate | undefined;
+}
+
 export interface DialOptions {
   address: HubAddress;
   /** The pinned CA of the link. */
@@ -19,8 +34,8 @@ export interface DialOptions {
   clock: Clock;
   log: Logger;
   /** A TLS session to resume. */
-  session?: Buffer | undefined;
-  onSession?: (session: Buffer) => void;
+  session?: HubSession | undefined;
+  onSession?: (session: HubSession) => void;
   signal: AbortSignal;
 }
 
@@ -36,8 +51,8 @@ const MAX_ANSWER_BYTES = 64 << 10;
 /** Connects and checks, before a byte is sent, that the hub of this cloud is at the other end. On resumed TLS sessions too. */
 export async function dialHub(options: DialOptions): Promise<TLSSocket> {
   const { address, authority, identity, clock, log } = options;
-  const socket = await connect(options);
-  const problem = checkPeerCertificate(socket.getPeerX509Certificate(), {
+  const { socket, certificate } = await connect(options);
+  const problem = checkPeerCertificate(certificate, {
     authorities: [authority],
     usage: "server",
     name: HUB_NAME,
@@ -59,7 +74,7 @@ export async function dialHub(options: DialOptions): Promise<TLSSocket> {
 }
 
 /** Connects to whatever is there. For reading the CA, which is held against a pin; nothing else may be sent over it. */
-export function connect(options: Omit<DialOptions, "authority" | "clock" | "log">): Promise<TLSSocket> {
+export function connect(options: Omit<DialOptions, "authority" | "clock" | "log">): Promise<HubConnection> {
   const { address, identity, session, onSession, signal } = options;
   signal.throwIfAborted();
   const socket = tls.connect({
@@ -68,13 +83,16 @@ export function connect(options: Omit<DialOptions, "authority" | "clock" | "log"
     servername: HUB_NAME,
     minVersion: "TLSv1.3",
     ALPNProtocols: ["http/1.1"],
-    // Our own check follows: it knows the one CA, and says what is wrong.
+    // Our own check follows: it knows the one CA, and says what is wrong. Node's hundred root CAs are not even read.
     rejectUnauthorized: false,
+    ca: [],
     ...(identity && { key: keyToPem(identity.key), cert: toPem("CERTIFICATE", identity.certificate.raw) }),
-    ...(session && { session }),
+    ...(session && { session: session.ticket }),
   });
-  if (onSession) socket.on("session", onSession);
-  const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
+  const certificate = (): X509Certificate | undefined =>
+    socket.isSessionReused() ? session?.certificate : socket.getPeerX509Certificate();
+  if (onSession) socket.on("session", (ticket) => onSession({ ticket, certificate: certificate() }));
+  const { promise, resolve, reject } = Promise.withResolvers<HubConnection>();
   const onAbort = (): void => {
     socket.destroy();
     reject(signal.reason as Error);
@@ -84,7 +102,7 @@ export function connect(options: Omit<DialOptions, "authority" | "clock" | "log"
     reject(new Error(`${address.host}:${address.port} does not answer`));
   }, CONNECT_MS);
   signal.addEventListener("abort", onAbort, { once: true });
-  socket.once("secureConnect", () => resolve(socket));
+  socket.once("secureConnect", () => resolve({ socket, certificate: certificate() }));
   // It stays: an error after the connection also ends it, and `close` tells whoever uses it.
   socket.on("error", reject);
   return promise.finally(() => {

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from "@skerry/base";
 import { connectWebSocket, RENEW_PATH, type FrameTransport, type Session } from "@skerry/wire";
-import { dialHub, exchange, HubRefusedError, type HubAddress } from "./dial.ts";
+import { dialHub, exchange, HubRefusedError, type HubAddress, type HubSession } from "./dial.ts";
 import type { EdgeIdentity } from "./edge-identity.ts";
 
 export interface HubDialerOptions {
@@ -14,7 +14,7 @@ export interface HubDialerOptions {
 export class HubDialer {
   readonly #options: HubDialerOptions;
   /** To be resumed: a third of the work of a full handshake is left then. */
-  #tlsSession: Buffer | undefined;
+  #tlsSession: HubSession | undefined;
   #renewing: Promise<void> | undefined;
 
   constructor(options: HubDialerOptions) {
@@ -53,7 +53,7 @@ export class HubDialer {
     return this.#renewing;
   }
 
-  #connect(signal: AbortSignal, session: Buffer | undefined): ReturnType<typeof dialHub> {
+  #connect(signal: AbortSignal, session: HubSession | undefined): ReturnType<typeof dialHub> {
     const { address, identity, clock, log } = this.#options;
     return dialHub({
       address,
@@ -62,7 +62,7 @@ export class HubDialer {
       clock,
       log,
       session,
-      onSession: (ticket) => (this.#tlsSession = ticket),
+      onSession: (given) => (this.#tlsSession = given),
       signal,
     });
   }
