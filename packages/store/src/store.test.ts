@@ -314,23 +314,6 @@ describe("a watcher", () => {
     assert.equal(store.stats.watchers, 0);
   });
 
-  it("of one object is not so much as asked about others", async () => {
-    await using store = await openStore();
-    const { signal } = new AbortController();
-    const watches = Array.from({ length: 1000 }, (_, at) =>
-      take(store.watch("nodes", { since: 0, signal, namespace: "", name: `n${at}` }), 1),
-    );
-    await new Promise(setImmediate);
-    const started = performance.now();
-    for (let value = 0; value < 200; value++) await put(store, "/other", value, "nodes");
-    assert.ok(performance.now() - started < 2000);
-    const revision = await put(store, "/n7", 0, "nodes");
-    assert.deepEqual(
-      (await (watches[7] as (typeof watches)[0])).map((event) => event.revision),
-      [revision],
-    );
-  });
-
   it("is forgotten when its reader leaves", async () => {
     await using store = await openStore();
     const { signal } = new AbortController();

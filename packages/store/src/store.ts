@@ -29,7 +29,7 @@ export interface StoreOptions {
   logger?: Logger;
   /** How much may wait for its commit before writes are refused. */
   queue?: QueueBounds;
-  /** How much history stays in memory, once for durable resources and once for volatile ones. */
+  /** How much history stays in memory for durable resources, and half as much for volatile ones. */
   history?: HistoryBounds;
   /** How much history the log keeps at least. */
   retention?: Retention;
@@ -88,7 +88,8 @@ export class Store implements ObjectStorage, AsyncDisposable {
     this.#retention = options.retention ?? { ms: 5 * 60_000, revisions: 10_000 };
     this.#flushEveryMs = options.flushEveryMs ?? 5000;
     const bounds = options.history ?? { events: 20_000, bytes: 16 << 20 };
-    this.#history = { durable: new History(bounds), volatile: new History(bounds) };
+    const half = { events: Math.ceil(bounds.events / 2), bytes: Math.ceil(bounds.bytes / 2) };
+    this.#history = { durable: new History(bounds), volatile: new History(half) };
   }
 
   /** Opens the log and loads every live object. Throws `StoreOpenError`. */
