@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { deepFreeze, type FieldError } from "@skerry/machinery";
+import type { Container, Pod, PodSpec } from "@skerry/machinery/types";
+import { defaultPod, hasLatestTag } from "./defaults.ts";
+import { qosClassOf } from "./qos.ts";
+import { unsupportedFields } from "./unsupported.ts";
+import { validatePodUpdate } from "./validate-update.ts";
+import { validatePod } from "./validate.ts";
+
+const podOf = (spec: Partial<PodSpec>): Pod => ({
+  metadata: { name: "p", namespace: "x" },
+  spec: { containers: [{ name: "c", image: "busybox:1" }], ...spec },
+});
+const withContainer = (container: Partial<Container>): Pod =>
+  podOf({ containers: [{ name: "c", image: "busybox:1", ...container }] });
+
+/** The pod with its defaults, as it comes to validation. */
+function defaulted(pod: Pod): Pod {
+  const draft = structuredClone(pod);
+  defaultPod(draft);
+  return draft;
+}
+
+function problemsOf(pod: Pod): string[] {
+  const errors: FieldError[] = [];
+  validatePod(defaulted(pod), errors);
+  return errors.map(({ field, message }) => `${field}: ${message}`);
+}
+
+describe("defaultPod()", () => {
+  it("fills in what upstream fills in", () => {
+    const { spec } = defaulted(
+      podOf({
+        containers: [
+          { name: "c", image: "nginx", ports: [{ containerPort: 80 }], resources: { limits: { cpu: "1" } } },
+        ],
+        volumes: [{ name: "a" }, { name: "b", configMap: { name: "m" } }],
+      }),
+    );
+    assert.deepEqual(spec, {
+      containers: [
+        {
+          name: "c",
+          image: "nginx",
+          imagePullPolicy: "Always",
+          ports: [{ containerPort: 80, protocol: "TCP" }],
+          resources: { limits: { cpu: "1" }, requests: { cpu: "1" } },
+          terminationMessagePath: "/dev/termination-log",
+          terminationMessagePolicy: "File",
+        },
+      ],
+      dnsPolicy: "ClusterFirst",
+      enableServiceLinks: true,
+      restartPolicy: "Always",
+      schedulerName: "default-scheduler",
+      securityContext: {},
+      terminationGracePeriodSeconds: 30,
+      volumes: [
+        { name: "a", emptyDir: {} },
+        { name: "b", configMap: { name: "m", defaultMode: 420 } },
+      ],
+    });
+  });
+
+  it("changes nothing the second time", () => {
+    const once = defaulted(podOf({ hostNetwork: true, volumes: [{ name: "s", secret: { secretName: "x" } }] }));
+    const twice = structuredClone(once);
+    defaultPod(twice);
+    assert.deepEqual(twice, once);
+  });
+
+  it("gives the host's ports to containers in the host's network", () => {
+    const pod = podOf({ hostNetwork: true, containers: [{ name: "c", ports: [{ containerPort: 80 }] }] });
+    assert.equal(defaulted(pod).spec?.containers[0]?.ports?.[0]?.hostPort, 80);
+  });
+
+  for (const [image, latest] of [
+    ["nginx", true],
+    ["nginx:latest", true],
+    ["host:5000/nginx", true],
+    ["nginx:1", false],
+    ["host:5000/nginx:1", false],
+    ["nginx@sha256:0123", false],
+    ["nginx:1@sha256:0123", false],
+  ] as const) {
+    it(`takes ${image} for ${latest ? "the newest" : "a fixed"} image`, () =>
+      assert.equal(hasLatestTag(image), latest));
+  }
+});
+
+describe("qosClassOf()", () => {
+  for (const [resources, expected] of [
+    [{}, "BestEffort"],
+    [{ limits: { cpu: "0" } }, "BestEffort"],
+    [{ requests: { cpu: "1" } }, "Burstable"],
+    [{ limits: { cpu: "1" } }, "Burstable"],
+    [{ limits: { cpu: "1", memory: "1Gi" } }, "Guaranteed"],
+    [{ limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "1000m", memory: "1Gi" } }, "Guaranteed"],
+    [{ limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "1", memory: "1Mi" } }, "Burstable"],
+  ] as const) {
+    it(`is ${expected} for ${JSON.stringify(resources)}`, () => {
+      assert.equal(qosClassOf(withContainer({ resources })), expected);
+    });
+  }
+});
+
+describe("validatePod()", () => {
+  const TABLE: readonly [what: string, pod: Pod, problems: string[]][] = [
+    ["a plain pod", podOf({}), []],
+    [
+      "two containers of one name",
+      podOf({
+        containers: [
+          { name: "c", image: "i" },
+          { name: "c", image: "i" },
+        ],
+      }),
+      ['spec.containers[1].name: Duplicate value: "c"'],
+    ],
+    ["a container without an image", withContainer({ image: "" }), ["spec.containers[0].image: Required value"]],
+    [
+      "a pull policy that is none",
+      withContainer({ imagePullPolicy: "Sometimes" }),
+      [
+        'spec.containers[0].imagePullPolicy: Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"',
+      ],
+    ],
+    [
+      "a port out of range",
+      withContainer({ ports: [{ containerPort: 70_000 }] }),
+      ["spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive"],
+    ],
+    [
+      "two containers on one port of the host",
+      podOf({
+        containers: [
+          { name: "a", image: "i", ports: [{ containerPort: 80, hostPort: 80 }] },
+          { name: "b", image: "i", ports: [{ containerPort: 80, hostPort: 80 }] },
+        ],
+      }),
+      ['spec.containers[1].ports[0].hostPort: Duplicate value: "TCP//80"'],
+    ],
+    [
+      "a variable from nowhere",
+      withContainer({ env: [{ name: "A", valueFrom: {} }] }),
+      [
+        'spec.containers[0].env[0].valueFrom: Invalid value: "": must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`',
+      ],
+    ],
+    [
+      "a variable with a value and a source",
+      withContainer({ env: [{ name: "A", value: "1", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } }] }),
+      ['spec.containers[0].env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty'],
+    ],
+    [
+      "a volume of two types",
+      podOf({ volumes: [{ name: "v", emptyDir: {}, hostPath: { path: "/x" } }] }),
+      ["spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type"],
+    ],
+    [
+      "a mount outside of its volume",
+      podOf({
+        volumes: [{ name: "v", emptyDir: {} }],
+        containers: [{ name: "c", image: "i", volumeMounts: [{ name: "v", mountPath: "/v", subPath: "../x" }] }],
+      }),
+      ["spec.containers[0].volumeMounts[0].subPath: Invalid value: \"../x\": must not contain '..'"],
+    ],
+    [
+      "an amount of nobody knows what",
+      withContainer({ resources: { limits: { gold: "1" } } }),
+      [
+        'spec.containers[0].resources.limits[gold]: Invalid value: "gold": must be a standard resource for containers',
+        'spec.containers[0].resources.requests[gold]: Invalid value: "gold": must be a standard resource for containers',
+      ],
+    ],
+    [
+      "a toleration of everything that names a value",
+      podOf({ tolerations: [{ operator: "Equal", value: "x" }] }),
+      [
+        'spec.tolerations[0].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means "match all values and all keys"',
+      ],
+    ],
+    [
+      "a host alias without an address",
+      podOf({ hostAliases: [{ ip: "here", hostnames: ["a"] }] }),
+      ['spec.hostAliases[0].ip: Invalid value: "here": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'],
+    ],
+    [
+      "a probe that does nothing",
+      withContainer({ livenessProbe: {} }),
+      ["spec.containers[0].livenessProbe: Required value: must specify a handler type"],
+    ],
+  ];
+  for (const [what, pod, problems] of TABLE) {
+    it(`${problems.length === 0 ? "accepts" : "refuses"} ${what}`, () => assert.deepEqual(problemsOf(pod), problems));
+  }
+});
+
+describe("validatePodUpdate()", () => {
+  const old = deepFreeze(
+    defaulted(podOf({ activeDeadlineSeconds: 100, tolerations: [{ key: "a", operator: "Exists" }] })),
+  );
+  const problems = (change: (spec: PodSpec) => void): string[] => {
+    const draft = structuredClone(old);
+    if (draft.spec) change(draft.spec);
+    const errors: FieldError[] = [];
+    validatePodUpdate(draft, old, errors);
+    return errors.map(({ field, message }) => `${field}: ${message.split("\n")[0]}`);
+  };
+
+  it("allows another image, a nearer deadline and more tolerations", () => {
+    assert.deepEqual(
+      problems((spec) => {
+        spec.containers[0] = { ...spec.containers[0], name: "c", image: "busybox:2" };
+        spec.activeDeadlineSeconds = 50;
+        spec.tolerations = [...(spec.tolerations ?? []), { key: "b", operator: "Exists" }];
+      }),
+      [],
+    );
+  });
+
+  it("refuses the rest", () => {
+    assert.match(
+      problems((spec) => (spec.hostNetwork = true))[0] ?? "",
+      /^spec: Forbidden: pod updates may not change/,
+    );
+    assert.match(
+      problems((spec) => (spec.nodeName = "other"))[0] ?? "",
+      /^spec: Forbidden: pod updates may not change/,
+    );
+    assert.deepEqual(
+      problems((spec) => (spec.activeDeadlineSeconds = 200)),
+      ["spec.activeDeadlineSeconds: Invalid value: 200: must be less than or equal to previous value"],
+    );
+    assert.deepEqual(
+      problems((spec) => (spec.tolerations = [])),
+      ["spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"],
+    );
+    assert.deepEqual(
+      problems((spec) => spec.containers.push({ name: "d", image: "i" })),
+      ["spec.containers: Forbidden: pod updates may not add or remove containers"],
+    );
+  });
+});
+
+describe("unsupportedFields()", () => {
+  it("finds nothing in a pod that needs nothing special", () => {
+    const pod = podOf({
+      volumes: [{ name: "v", configMap: { name: "m" } }],
+      hostNetwork: true,
+      nodeSelector: { a: "b" },
+    });
+    assert.deepEqual(unsupportedFields(defaulted(pod)), []);
+  });
+
+  it("names each field that has no effect", () => {
+    const pod = podOf({
+      initContainers: [{ name: "i", image: "i" }],
+      affinity: {},
+      containers: [{ name: "c", image: "i", readinessProbe: {}, lifecycle: {} }],
+      volumes: [
+        { name: "p", persistentVolumeClaim: { claimName: "x" } },
+        { name: "t", projected: { sources: [{ serviceAccountToken: { path: "token" } }] } },
+      ],
+    });
+    assert.deepEqual(
+      unsupportedFields(pod).map(({ path }) => path),
+      [
+        "spec.initContainers",
+        "spec.affinity",
+        "spec.containers[c].readinessProbe",
+        "spec.containers[c].lifecycle",
+        "spec.volumes[p].persistentVolumeClaim",
+        "spec.volumes[t].projected.serviceAccountToken",
+      ],
+    );
+  });
+});
