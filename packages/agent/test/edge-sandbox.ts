@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { inNetworkNamespace, runCommand, type RunCommand } from "@skerry/base";
 import { PrivateContainerd, type PrivateContainerdOptions } from "../src/containerd/private-containerd.ts";
 import { mountsBelow } from "../src/containerd/leftovers.ts";
+import { containerdPaths, type ContainerdPaths } from "../src/containerd/paths.ts";
 
 /**
  * A place on this machine where one edge can run real containers and disturb nobody: a data folder and a network namespace of
@@ -18,6 +20,7 @@ export class EdgeSandbox implements AsyncDisposable {
   /** Runs a command inside the network namespace. */
   readonly run: RunCommand;
   readonly #opened: PrivateContainerd[] = [];
+  readonly #socketsSeen = new Set<string>();
 
   private constructor(dir: string) {
     this.dir = dir;
@@ -34,7 +37,7 @@ export class EdgeSandbox implements AsyncDisposable {
     return sandbox;
   }
 
-  /** What a `PrivateContainerd` of this place is made with; `prefix` puts a command of yours into the network namespace. */
+  /** What a `PrivateContainerd` of this place is made with. */
   get options(): PrivateContainerdOptions {
     return {
       instance: this.instance,
@@ -46,6 +49,11 @@ export class EdgeSandbox implements AsyncDisposable {
     };
   }
 
+  get #paths(): ContainerdPaths {
+    return containerdPaths(this.options);
+  }
+
+  /** Put before a command, runs it in this place's network namespace. */
   get prefix(): string[] {
     return ["nsenter", `--net=${this.networkNamespace}`, "--"];
   }
@@ -53,6 +61,17 @@ export class EdgeSandbox implements AsyncDisposable {
   /** Opens this place's containerd, as an agent does at its start; call `start()` on it. */
   open(): PrivateContainerd {
     const opened = new PrivateContainerd(this.options);
+    this.#opened.push(opened);
+    return opened;
+  }
+
+  /** Opens another place's containerd in this place's network, as two instances on one machine. */
+  openBeside(other: EdgeSandbox): PrivateContainerd {
+    const opened = new PrivateContainerd({
+      ...other.options,
+      networkNamespace: this.networkNamespace,
+      run: this.run,
+    });
     this.#opened.push(opened);
     return opened;
   }
@@ -96,7 +115,18 @@ export class EdgeSandbox implements AsyncDisposable {
     for (const hierarchy of await readdir("/sys/fs/cgroup"))
       for (const name of await readdir(`/sys/fs/cgroup/${hierarchy}`).catch(() => [] as string[]))
         if (name.includes(this.instance)) found.push(`cgroup ${hierarchy}/${name}`);
+    for (const socket of await this.#shimSockets()) found.push(`shim socket ${socket}`);
     return found;
+  }
+
+  /** Sockets of shims lie in one folder for all; ours are those that a bundle of ours has named. */
+  async #shimSockets(): Promise<string[]> {
+    const tasks = path.join(this.#paths.stateDir, "io.containerd.runtime.v2.task", "k8s.io");
+    for (const id of await readdir(tasks).catch(() => [] as string[])) {
+      const address = await readFile(path.join(tasks, id, "address"), "utf8").catch(() => "");
+      if (address !== "") this.#socketsSeen.add(address.trim().replace("unix://", ""));
+    }
+    return [...this.#socketsSeen].filter((socket) => existsSync(socket));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

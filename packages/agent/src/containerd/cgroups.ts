@@ -1,4 +1,4 @@
-import { access, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { isMissingFile } from "@skerry/base";
 
@@ -19,6 +19,12 @@ export async function cgroupSetup(root = CGROUP_ROOT, systemdDir = "/run/systemd
   if (!unified) return { version: 1, driver: "cgroupfs" };
   return { version: 2, driver: (await exists(systemdDir)) ? "systemd" : "cgroupfs" };
 }
+
+/** The top-level cgroup of an instance's containerd, and of the shims that it starts. */
+export const containerdCgroup = (instance: string): string => `skerry-${instance}-containerd`;
+
+/** The top-level cgroup below which the pods of an instance have theirs. */
+export const podsCgroup = (instance: string): string => `skerry-${instance}`;
 
 /** The v1 hierarchies by which a service is stopped, or killed for its memory. */
 const V1_HIERARCHIES = ["memory", "pids", "systemd", "unified"];
@@ -43,14 +49,30 @@ export async function moveToOwnCgroup(pid: number, name: string, root = CGROUP_R
   return moved;
 }
 
-/** Removes a cgroup that `moveToOwnCgroup` made, once nobody is in it. */
+/** Removes a cgroup that `moveToOwnCgroup` made, unless somebody is in it: the shims of pods that go on. */
 export async function removeOwnCgroup(name: string, root = CGROUP_ROOT): Promise<void> {
   for (const folder of await foldersOf(name, root)) {
     try {
       await rmdir(folder);
     } catch (error) {
-      if (!isMissingFile(error)) throw error;
+      if (!isMissingFile(error) && (error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
     }
+  }
+}
+
+/** Removes the top-level cgroup `name` with all below it, in every hierarchy; fails with EBUSY while a process is in it. */
+export async function removeCgroupTree(name: string, root = CGROUP_ROOT): Promise<void> {
+  if ((await cgroupSetup(root)).version === 2) return await removeTree(path.join(root, name));
+  for (const hierarchy of await readdir(root)) await removeTree(path.join(root, hierarchy, name));
+}
+
+async function removeTree(folder: string): Promise<void> {
+  try {
+    for (const entry of await readdir(folder, { withFileTypes: true }))
+      if (entry.isDirectory()) await removeTree(path.join(folder, entry.name));
+    await rmdir(folder);
+  } catch (error) {
+    if (!isMissingFile(error)) throw error;
   }
 }
 

@@ -14,7 +14,7 @@ import { ContainerdImages } from "../images/containerd-images.ts";
 import { PodNetwork } from "../network/pod-network.ts";
 import { CriRuntime } from "../runtime/cri/cri-runtime.ts";
 import { GrpcClient } from "../runtime/cri/grpc-client.ts";
-import { cgroupSetup, mayLowerOomScore } from "./cgroups.ts";
+import { cgroupSetup, containerdCgroup, mayLowerOomScore, podsCgroup, removeCgroupTree } from "./cgroups.ts";
 import { containerdConfig } from "./config.ts";
 import { forgetEarlierBoot, removeLeftovers } from "./leftovers.ts";
 import { containerdPaths, type ContainerdPaths, type InstancePlace } from "./paths.ts";
@@ -69,7 +69,7 @@ export class PrivateContainerd implements AsyncDisposable {
         await this.#forgetEarlierBoot();
         return await containerdLaunch(paths, options);
       },
-      cgroup: `skerry-${instance}-containerd`,
+      cgroup: containerdCgroup(instance),
       mode,
       wrapper: networkNamespace === undefined ? [] : ["nsenter", `--net=${networkNamespace}`, "--"],
       env,
@@ -129,6 +129,8 @@ export class PrivateContainerd implements AsyncDisposable {
     await this.supervisor.shutdown();
     await removeLeftovers(this.paths);
     await this.network.remove(signal);
+    const { instance } = this.#options;
+    for (const name of [containerdCgroup(instance), podsCgroup(instance)]) await removeCgroupTree(name);
     await rm(path.dirname(this.paths.socket), { recursive: true, force: true });
     await rm(path.dirname(this.paths.stateDir), { recursive: true, force: true });
     if (data) await rm(path.dirname(this.paths.rootDir), { recursive: true, force: true });

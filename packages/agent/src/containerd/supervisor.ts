@@ -51,7 +51,7 @@ export interface SupervisorOptions {
 }
 
 /** How often its life is looked at; its death is to be mended within 2 s. */
-const WATCH_MS = 500;
+const WATCH_MS = 250;
 /** How often it is asked whether it serves, how long it may take, and how many failures in a row make it hung. */
 const HEALTH_MS = 10_000;
 const HEALTH_TIMEOUT_MS = 10_000;
@@ -124,6 +124,11 @@ export class ContainerdSupervisor implements AsyncDisposable {
     }
   }
 
+  /** Whether a containerd of this configuration runs, whoever started it. */
+  async isRunning(): Promise<boolean> {
+    return (await this.#findRunning()).length > 0;
+  }
+
   /** Stops looking after it. It goes on: the next agent adopts it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error("The supervisor of containerd is closed"));
@@ -146,17 +151,18 @@ export class ContainerdSupervisor implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
-    const newWaits = (): Generator<number, never> => backoff({ initialMs: 250, maxMs: 10_000, jitter: "none" });
+    const newWaits = (): Generator<number, never> => backoff({ initialMs: 500, maxMs: 10_000, jitter: "none" });
     let waits = newWaits();
+    let steady = true;
     while (!signal.aborted) {
-      let steady = false;
+      let servedMs = 0;
       try {
         this.#process = await this.#ensureRunning();
         await this.#waitUntilServing();
         this.#nowServing();
         const since = this.#clock.monotonic();
         await this.#watch();
-        steady = this.#clock.monotonic() - since >= STEADY_MS;
+        servedMs = this.#clock.monotonic() - since;
         this.#notServing("containerd ended and is being started again");
         this.#log.warn({ pid: this.#process?.pid }, "containerd ended");
       } catch (error) {
@@ -164,8 +170,10 @@ export class ContainerdSupervisor implements AsyncDisposable {
         this.#notServing((error as Error).message);
         this.#log.error({ err: error }, "containerd does not serve");
       }
+      // The first time it is started again at once, also soon after its start.
+      const wait = steady && servedMs > 0 ? 0 : waits.next().value;
+      steady = servedMs >= STEADY_MS;
       if (steady) waits = newWaits();
-      const wait = steady ? 0 : waits.next().value;
       await this.#clock.sleep(wait, signal).catch(() => {}); // aborted: the loop ends
     }
   }
