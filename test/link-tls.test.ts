@@ -114,12 +114,8 @@ describe("hub", () => {
     await using cloud = await new Cloud().start();
     const identity = await cloud.join("n1");
     await cloud.stop();
-    const list = cloud.client.list.bind(cloud.client);
     const gate = Promise.withResolvers<void>();
-    cloud.client.list = async (...args) => {
-      await gate.promise;
-      return list(...(args as Parameters<typeof list>)) as never;
-    };
+    cloud.api.beforeList = () => gate.promise;
     const starting = cloud.start();
     await using edge = tlsEdge(cloud, identity);
     await eventually(() => /starting or stopping/.test(edge.link.status.problem ?? ""));

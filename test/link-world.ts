@@ -12,11 +12,12 @@ import {
   type Identity,
 } from "@skerry/base";
 import { eventually } from "@skerry/base/testing";
-import { Informers } from "@skerry/client";
+import { bootstrap, defaultAdmission, inProcessClient, Registry } from "@skerry/apiserver";
+import { Informers, type Client } from "@skerry/client";
 import { createToken, Hub, type HubOptions } from "@skerry/hub";
-import { MemoryClient } from "@skerry/hub/testing";
 import { isNotFound, kinds, type KubeObject, type Kind } from "@skerry/machinery";
 import type { ConfigMap, Node, Pod } from "@skerry/machinery/types";
+import { MemoryLog, Store } from "@skerry/store";
 import { HUB_NAME, type Report, type StreamHandler } from "@skerry/wire";
 import { EdgeCache } from "../packages/agent/src/cache/edge-cache.ts";
 import type { EdgeIdentity } from "../packages/agent/src/link/edge-identity.ts";
@@ -46,22 +47,86 @@ export function leaf(issuer: Identity, changes: Partial<Parameters<typeof issueC
   return { certificate: new X509Certificate(bytes), key };
 }
 
+/** Sees every write before the API does; a throw is its failure. */
+export type WriteWatch = (kind: Kind) => void | Promise<void>;
+
+/** The real API over a store in memory, with a client that may do everything and whose calls a test can hold up. */
+export class TestApi implements AsyncDisposable {
+  readonly #store = new Store({ log: new MemoryLog() });
+  #client: Client | undefined;
+  beforeWrite: WriteWatch = () => {};
+  beforeList: () => Promise<void> = () => Promise.resolve();
+
+  async start(): Promise<this> {
+    await this.#store.start();
+    const admission = defaultAdmission(this.#store, {
+      checkEscalation: () => undefined,
+      checkBinding: () => undefined,
+    });
+    const api = new Registry({ storage: this.#store, admission });
+    const authorizer = { authorize: () => ({ allowed: true, reason: "" }) };
+    const inner = inProcessClient({ api, authorizer, user: { name: "tester", groups: [] } });
+    await bootstrap(inner);
+    this.#client = {
+      get: (...args) => inner.get(...args),
+      list: async (...args) => {
+        await this.beforeList();
+        return inner.list(...args);
+      },
+      watch: (...args) => inner.watch(...args),
+      create: async (...args) => {
+        await this.beforeWrite(args[0]);
+        return inner.create(...args);
+      },
+      update: async (...args) => {
+        await this.beforeWrite(args[0]);
+        return inner.update(...args);
+      },
+      patch: async (...args) => {
+        await this.beforeWrite(args[0]);
+        return inner.patch(...args);
+      },
+      delete: async (...args) => {
+        await this.beforeWrite(args[0]);
+        return inner.delete(...args);
+      },
+    };
+    return this;
+  }
+
+  get client(): Client {
+    if (!this.#client) throw new Error("The API is not started");
+    return this.#client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#store[Symbol.asyncDispose]();
+  }
+}
+
 /** A cloud of API, live copies and hub on a free port of loopback, and a folder that goes with it. */
 export class Cloud implements AsyncDisposable {
-  readonly client = new MemoryClient();
+  readonly api = new TestApi();
   readonly folder = mkdtempSync(path.join(tmpdir(), "skerry-link-"));
   readonly authority: Identity;
   readonly #options: Partial<HubOptions>;
   #informers: Informers | undefined;
   #hub: Hub | undefined;
   #port = 0;
+  #isApiStarted = false;
 
   constructor(options: Partial<HubOptions> & { authority?: Identity } = {}) {
     this.authority = options.authority ?? newAuthority();
     this.#options = options;
   }
 
+  get client(): Client {
+    return this.api.client;
+  }
+
   async start(): Promise<this> {
+    if (!this.#isApiStarted) await this.api.start();
+    this.#isApiStarted = true;
     this.#informers = new Informers({ client: this.client });
     this.#hub = new Hub({
       client: this.client,
@@ -142,6 +207,7 @@ export class Cloud implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+    await this.api[Symbol.asyncDispose]();
     rmSync(this.folder, { recursive: true });
   }
 }

@@ -1,2 +1,0 @@
-/** Doubles for the hub's tests. */
-export { MemoryClient } from "./testing/memory-client.ts";
