@@ -7,7 +7,7 @@ export interface Requeue {
 
 export interface KeyedQueueOptions {
   /** Does the work of one key. A throw is tried again after a growing wait, unless `isTerminal` says that this cannot help. */
-  run(key: string, signal: AbortSignal): Promise<Requeue | void>;
+  run: (key: string, signal: AbortSignal) => Promise<Requeue | void>;
   /** How many keys are worked on at once. */
   workers?: number;
   clock?: Clock;

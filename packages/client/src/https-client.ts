@@ -198,7 +198,7 @@ export class HttpsClient implements Client, AsyncDisposable {
       agent: this.#agent,
       host: this.#base.hostname.replace(/^\[|\]$/g, ""),
       port: this.#base.port || 443,
-      path: parameters.size > 0 ? `${path}?${parameters}` : path,
+      path: parameters.size > 0 ? `${path}?${parameters.toString()}` : path,
       method,
       headers: {
         accept: "application/json",

@@ -12,7 +12,7 @@ import { Scheduler } from "./scheduler/scheduler.ts";
 
 export interface ManagerOptions {
   /** The API as one of our own parts: each acts under its own name and rights. */
-  clientFor(component: "controllers" | "scheduler"): Client;
+  clientFor: (component: "controllers" | "scheduler") => Client;
   /** Kinds that can be listed, watched and deleted; Events apart, which nothing owns and which expire by themselves. */
   kinds: readonly Kind[];
   /** An IPv4 network, /8 to /24, of which each node gets a /24. */

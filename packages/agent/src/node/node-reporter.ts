@@ -25,6 +25,8 @@ export interface NodeReporterOptions {
 /** The kubelet's default. */
 const MAX_PODS = 110;
 const INTERVAL_MS = 5_000;
+/** What is not in order is mostly just starting: it is looked at again soon, and then less and less often. */
+const SOON_MS = 50;
 /** Where the cache keeps what was reported last. */
 const NOTE = "nodeStatus";
 
@@ -133,8 +135,11 @@ export class NodeReporter implements AsyncDisposable {
   async #run(): Promise<void> {
     const { clock, log } = this.#options;
     const { signal } = this.#stop;
+    let wait = SOON_MS;
     while (!signal.aborted) {
-      await clock.sleep(INTERVAL_MS, signal).catch(() => {});
+      const isInOrder = this.#runtimeProblems.length === 0 && this.#networkProblems.length === 0;
+      wait = isInOrder ? SOON_MS : Math.min(wait * 1.3, INTERVAL_MS);
+      await clock.sleep(isInOrder ? INTERVAL_MS : wait, signal).catch(() => {});
       if (signal.aborted) return;
       try {
         await this.look();

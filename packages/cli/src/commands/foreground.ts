@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { UserError, type Call } from "../command.ts";
-import { daemonCommand, daemonEnvironment } from "../instance/control.ts";
+import { daemonCommand, daemonEnvironment } from "../instance/daemon-command.ts";
 import { waitForCloud } from "../instance/health.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Daemon } from "../instance/layout.ts";

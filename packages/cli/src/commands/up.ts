@@ -7,7 +7,7 @@ import { UserError, type Call, type Command } from "../command.ts";
 import { CHECKS } from "../checks/machine.ts";
 import { conflictOf, hostRoutes, parseCidr } from "../instance/cidr.ts";
 import { hasSystemd, runningDaemon, startInstanceDaemon } from "../instance/control.ts";
-import { waitForCloud, waitForEdge } from "../instance/health.ts";
+import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
 import { layoutOfCall, portOption, type Instance } from "../instance/instance.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
 import { logFileOf, type Layout } from "../instance/layout.ts";
@@ -100,6 +100,10 @@ async function settle(instance: Instance, call: Call, steps: Steps, startEdge = 
       }
       await until(call.signal, `the sample ${SAMPLE_NAME} does not run`, async () => {
         const progress = await sampleProgress(client, call.signal);
+        const late = (await edgeStatus(layout)).pods.find(
+          (pod) => pod.name.startsWith(`${SAMPLE_NAME}-`) && !pod.ready,
+        );
+        if (late) return `pod ${late.name} is ${late.reason || late.phase}`;
         return !progress || progress.available >= progress.wanted
           ? true
           : `${progress.available} of ${progress.wanted} pods are available`;

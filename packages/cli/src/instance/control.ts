@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
   readPidFile,
@@ -14,27 +13,12 @@ import {
   type ProcessId,
 } from "@skerry/base";
 import { UserError } from "../command.ts";
+import { daemonCommand, daemonEnvironment } from "./daemon-command.ts";
 import type { Instance } from "./instance.ts";
 import { logFileOf, pidFileOf, type Daemon } from "./layout.ts";
 import { unitName, unitText } from "./units.ts";
 
 const run = promisify(execFile);
-const ENTRY = fileURLToPath(new URL("../../../../bin/skerry.ts", import.meta.url));
-
-/** Node's own memory is part of the product: a small young generation, and code cached between starts. */
-export const nodeArguments = (daemon: Daemon): string[] =>
-  daemon === "cloud" ? ["--max-semi-space-size=16"] : ["--max-semi-space-size=2", "--optimize-for-size"];
-
-/** The command line of a daemon. */
-export const daemonCommand = ({ layout }: Instance, daemon: Daemon): string[] => [
-  process.execPath,
-  ...nodeArguments(daemon),
-  ENTRY,
-  daemon,
-  "--data-dir",
-  layout.dataDir,
-];
-
 /** Whether systemd is the init system here, and so keeps the daemons. */
 export const hasSystemd = (): boolean => existsSync("/run/systemd/system");
 
@@ -61,15 +45,6 @@ export async function startInstanceDaemon(instance: Instance, daemon: Daemon): P
     pidFile: pidFileOf(layout, daemon),
     env: daemonEnvironment(instance),
   });
-}
-
-/** What a daemon gets of our environment: nothing that could make two starts differ. */
-export function daemonEnvironment({ layout }: Instance): NodeJS.ProcessEnv {
-  return {
-    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    LANG: "C.UTF-8",
-    NODE_COMPILE_CACHE: layout.compileCache,
-  };
 }
 
 /** Stops a daemon and resolves when it has ended; containers are not touched. */

@@ -1,5 +1,5 @@
 import type { Instance } from "./instance.ts";
-import { daemonCommand, daemonEnvironment } from "./control.ts";
+import { daemonCommand, daemonEnvironment } from "./daemon-command.ts";
 import type { Daemon } from "./layout.ts";
 
 /** `skerry-cloud.service` for the machine's own instance, with the instance's id for others. */

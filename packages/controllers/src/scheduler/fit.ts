@@ -138,7 +138,7 @@ function clashes(port: string, taken: ReadonlySet<string>): boolean {
   return false;
 }
 
-const valueOf = (quantity: unknown): number =>
-  quantity === undefined ? 0 : quantityUnits(parseQuantity(String(quantity)));
-const milliOf = (quantity: unknown): number =>
-  quantity === undefined ? 0 : quantityMillis(parseQuantity(String(quantity)));
+const valueOf = (quantity: string | number | undefined): number =>
+  quantity === undefined ? 0 : quantityUnits(parseQuantity(quantity));
+const milliOf = (quantity: string | number | undefined): number =>
+  quantity === undefined ? 0 : quantityMillis(parseQuantity(quantity));
