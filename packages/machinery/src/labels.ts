@@ -36,7 +36,7 @@ export function checkQualifiedName(value: string): string[] {
   const wellFormed = namePattern.test(name);
   if (wellFormed && name.length <= NAME_MAX) return problems;
   if (name === "") problems.push("name part must be non-empty");
-  else if (byteLength(name) > NAME_MAX) problems.push(`name part ${maxLengthMessage(NAME_MAX)}`);
+  else if (byteLength(name) > NAME_MAX) problems.push(`name part ${maxLengthMessage(NAME_MAX, "bytes")}`);
   if (!wellFormed) problems.push(`name part ${nameExplained()}`);
   return problems;
 }
@@ -45,7 +45,7 @@ export function checkLabelValue(value: string): string[] {
   const wellFormed = valuePattern.test(value);
   if (wellFormed && value.length <= VALUE_MAX) return [];
   const problems: string[] = [];
-  if (byteLength(value) > VALUE_MAX) problems.push(maxLengthMessage(VALUE_MAX));
+  if (byteLength(value) > VALUE_MAX) problems.push(maxLengthMessage(VALUE_MAX, "bytes"));
   if (!wellFormed) {
     const rule =
       "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', " +

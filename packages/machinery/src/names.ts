@@ -23,7 +23,8 @@ export function patternMessage(rule: string, pattern: string, ...examples: strin
   return `${rule} (e.g. ${examples.map((example) => `'${example}', `).join(" or ")}${regex})`;
 }
 
-export const maxLengthMessage = (characters: number): string => `must be no more than ${characters} characters`;
+export const maxLengthMessage = (max: number, unit: "characters" | "bytes" = "characters"): string =>
+  `must be no more than ${max} ${unit}`;
 
 /** UTF-8 bytes, as upstream counts lengths. */
 export function byteLength(text: string): number {

@@ -66,7 +66,7 @@ describe("label selectors", () => {
     refused("a in b", "unable to parse requirement: found 'b' expected: '('");
     refused("a==!", "unable to parse requirement: found '!', expected: identifier");
     assert.throws(() => parseLabelSelector("a in (b"), /unable to parse requirement: found ''/);
-    assert.throws(() => parseLabelSelector("a=-"), /values\[0\]: Invalid value: "-": a valid label must be/);
+    assert.throws(() => parseLabelSelector("a=-"), /values\[0\]\[a\]: Invalid value: "-": a valid label must be/);
     assert.throws(() => parseLabelSelector("-=a"), /Invalid value: "-": name part must consist of/);
     assert.throws(() => parseLabelSelector("a>b"), /the value must be an integer/);
   });

@@ -202,11 +202,10 @@ function parseRequirement(peek: () => Token, next: () => Token): LabelRequiremen
   const fail = (message: string) => badRequest(`unable to parse requirement: ${message}`);
   if (!isWord(name)) throw fail(`found '${name.text}', expected: identifier`);
   const key = name.text;
+  refuse(validateKey(key), "unable to parse requirement: ");
 
   if (negated || peek() === END || peek().text === ",") {
-    const requirement: LabelRequirement = { key, operator: negated ? "!" : "exists", values: [] };
-    refuse(validateRequirement(requirement), "unable to parse requirement: ");
-    return requirement;
+    return { key, operator: negated ? "!" : "exists", values: [] };
   }
   const symbol = next();
   const operator = OPERATORS[symbol.text];
@@ -242,8 +241,11 @@ function parseRequirement(peek: () => Token, next: () => Token): LabelRequiremen
   return requirement;
 }
 
+const validateKey = (key: string): FieldError[] =>
+  checkQualifiedName(key).map((problem) => fieldError.invalid("key", key, problem));
+
 function validateRequirement({ key, operator, values }: LabelRequirement): FieldError[] {
-  const errors = checkQualifiedName(key).map((problem) => fieldError.invalid("key", key, problem));
+  const errors = validateKey(key);
   if ((operator === "in" || operator === "notin") && values.length === 0) {
     errors.push(fieldError.invalid("values", values, "for 'in', 'notin' operators, values set can't be empty"));
   }
@@ -255,7 +257,7 @@ function validateRequirement({ key, operator, values }: LabelRequirement): Field
     if ((operator === ">" || operator === "<") && integer(value) === undefined) {
       errors.push(fieldError.invalid(at, value, "for 'Gt', 'Lt' operators, the value must be an integer"));
     }
-    for (const problem of checkLabelValue(value)) errors.push(fieldError.invalid(at, value, problem));
+    for (const problem of checkLabelValue(value)) errors.push(fieldError.invalid(itemPath(at, key), value, problem));
   }
   return errors;
 }

@@ -243,7 +243,7 @@ function fail(walk: Walk, value: Json, message: string): Json {
 function goType(type: FieldType): string {
   switch (type.type) {
     case "string":
-      return GO_STRINGS[type.format ?? ""] ?? "string";
+      return type.format === "byte" ? "[]uint8" : "string";
     case "integer":
       return type.format ?? "int64";
     case "number":
@@ -264,12 +264,6 @@ function goType(type: FieldType): string {
       return `[]${goType(type.items)}`;
   }
 }
-
-const GO_STRINGS: Readonly<Record<string, string>> = {
-  byte: "[]uint8",
-  "date-time": "v1.Time",
-  "micro-time": "v1.MicroTime",
-};
 
 function jsonType(value: Json): string {
   if (Array.isArray(value)) return "array";
