@@ -261,3 +261,32 @@ describe("large answers", () => {
     assert.equal(gunzipSync(small.body).toString("utf8"), plain.text);
   });
 });
+
+describe("an apply", () => {
+  it("makes nothing for somebody who may only change", async () => {
+    await using world = await new ApiWorld().start();
+    const client = world.client();
+    const group = "rbac.authorization.k8s.io";
+    await create(client, kinds.Role, {
+      metadata: { name: "r", namespace: "default" },
+      rules: [{ verbs: ["get", "patch"], apiGroups: [""], resources: ["configmaps"] }],
+    });
+    await create(client, kinds.RoleBinding, {
+      metadata: { name: "r", namespace: "default" },
+      roleRef: { apiGroup: group, kind: "Role", name: "r" },
+      subjects: [{ kind: "User", apiGroup: group, name: "jane" }],
+    });
+    await create(client, kinds.ConfigMap, { metadata: { name: "there", namespace: "default" } });
+    const jane = world.identity("jane", []);
+    const apply = (name: string): ReturnType<ApiWorld["call"]> =>
+      world.call("PATCH", `/api/v1/namespaces/default/configmaps/${name}?fieldManager=jane`, {
+        as: jane,
+        headers: { "content-type": "application/apply-patch+yaml" },
+        body: JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { a: "1" } }),
+      });
+    await eventually(async () => (await apply("there")).status === 200, { what: "jane's right" });
+    const refused = await apply("new");
+    assert.equal(refused.status, 403);
+    assert.match(refused.json.message, /User "jane" cannot create resource "configmaps"/);
+  });
+});

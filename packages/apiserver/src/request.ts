@@ -16,5 +16,10 @@ export interface RequestContext {
   fieldValidation: "Ignore" | "Warn" | "Strict";
   /** Tells the client something beside the answer (`Warning: 299`, RFC 7234 §5.5); said once per text. */
   warn(text: string): void;
+  /**
+   * Asked before an update or an apply makes an object that was not there; throws Forbidden. Who may change objects of a kind may not
+   * therefore make new ones.
+   */
+  authorizeCreate?(): void;
   signal: AbortSignal;
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { badRequest, StatusError } from "@skerry/machinery";
-import { FakeClock } from "@skerry/base/testing";
+import { eventually, FakeClock } from "@skerry/base/testing";
 import { failing, pod, silence, TestApi, type encoded } from "./http/test-api.ts";
 import { call2, TestServer } from "./http/test-server.ts";
 
@@ -246,6 +247,32 @@ describe("ApiServer watches", () => {
     );
   });
 
+  it("pulls events no faster than the client reads them", async () => {
+    const api = new TestApi();
+    const object = pod("a", { filler: "x".repeat(10_000) });
+    let pulled = 0;
+    api.events = async function* (signal) {
+      while (!signal.aborted) {
+        pulled++;
+        yield { type: "MODIFIED", object };
+      }
+    };
+    await using server = await new TestServer(api).start();
+    const session = server.connect();
+    const stream = session.request({ ":path": `${PODS}?watch=true`, authorization: "Bearer admin" });
+    await once(stream, "response");
+    // The head alone is read: what the buffers on the way take is all that is ever pulled.
+    let before = -1;
+    await eventually(() => {
+      const isStill = pulled === before;
+      before = pulled;
+      return isStill;
+    });
+    assert.ok(pulled < 2_000, `${pulled} events of 10 kB for a client that reads none`);
+    stream.close();
+    session.destroy();
+  });
+
   it("ends watches when the server stops", async () => {
     const api = new TestApi();
     const watching = Promise.withResolvers<void>();
@@ -399,6 +426,36 @@ describe("ApiServer writes", () => {
       reason: "BadRequest",
       code: 400,
     });
+  });
+});
+
+describe("ApiServer start", () => {
+  it("says which port is taken, and what to do", async () => {
+    await using server = await new TestServer(new TestApi()).start();
+    const other = new TestServer(new TestApi());
+    await assert.rejects(other.server.start("127.0.0.1", server.port), (error: Error) => {
+      assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${server.port}: the port is in use.*--api-port`));
+      return true;
+    });
+    await other[Symbol.asyncDispose]();
+  });
+
+  it("lets requests finish when it stops", async () => {
+    const api = new TestApi();
+    const asked = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    api.list = async () => {
+      asked.resolve();
+      await release.promise;
+      return { revision: "1", items: [] };
+    };
+    const server = await new TestServer(api).start();
+    const answer = server.call("GET", PODS);
+    await asked.promise;
+    const stopped = server[Symbol.asyncDispose]();
+    release.resolve();
+    assert.equal((await answer).status, 200);
+    await stopped;
   });
 });
 

@@ -146,8 +146,10 @@ export class ApiServer implements AsyncDisposable {
       signal: abort.signal,
       warnings: new Set(),
     };
-    const onClose = (): void => abort.abort();
-    response.once("close", onClose);
+    let isDone = false;
+    response.once("close", () => {
+      if (!isDone) abort.abort(new Error("the client went away"));
+    });
     const watched = verb === "watch" && resourcePath ? resourceOf(resourcePath) : undefined;
     this.#active++;
     if (watched !== undefined) this.metrics.watchers(watched, 1);
@@ -161,6 +163,7 @@ export class ApiServer implements AsyncDisposable {
     } catch (error) {
       this.#fail(exchange, error);
     } finally {
+      isDone = true;
       leave?.();
       cancelTimeout?.();
       if (watched !== undefined) this.metrics.watchers(watched, -1);

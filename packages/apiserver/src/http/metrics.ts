@@ -13,6 +13,7 @@ interface Latency {
 
 /** What the API server counts, in the text format of Prometheus (exposition format 0.0.4). */
 export class ApiMetrics implements Disposable {
+  /** By verb, resource and code, one a line. */
   readonly #requests = new Map<string, number>();
   readonly #latencies = new Map<string, Latency>();
   readonly #watchers = new Map<string, number>();
@@ -32,7 +33,7 @@ export class ApiMetrics implements Disposable {
 
   /** A request is over. `resource` is empty for other paths. */
   observe(verb: string, resource: string, code: number, seconds: number): void {
-    const key = labels({ verb, resource, code: String(code) });
+    const key = `${verb}\n${resource}\n${code}`;
     const known = this.#requests.get(key);
     if (known !== undefined || this.#requests.size < MAX_SERIES) this.#requests.set(key, (known ?? 0) + 1);
     let latency = this.#latencies.get(verb);
@@ -66,7 +67,10 @@ export class ApiMetrics implements Disposable {
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
     };
     family("apiserver_request_total", "counter", "Requests by verb, resource and HTTP code");
-    for (const [key, count] of this.#requests) lines.push(`apiserver_request_total{${key}} ${count}`);
+    for (const [key, count] of this.#requests) {
+      const [verb = "", resource = "", code = ""] = key.split("\n");
+      lines.push(`apiserver_request_total{${labels({ verb, resource, code })}} ${count}`);
+    }
     family("apiserver_request_duration_seconds", "histogram", "How long requests took, watches left out");
     for (const [verb, latency] of this.#latencies) lines.push(...histogram(verb, latency));
     family("apiserver_longrunning_requests", "gauge", "Open watches by resource");

@@ -103,6 +103,7 @@ export function readWatchOptions(query: URLSearchParams, selection: Selection, s
   const match = query.get("resourceVersionMatch") ?? "";
   const resourceVersion = query.get("resourceVersion") ?? "";
   const sends = query.get("sendInitialEvents");
+  const timeoutSeconds = readCount(query, "timeoutSeconds");
   const errors: FieldError[] = [];
   const field = "resourceVersionMatch";
   if (sends !== null && match !== NOT_OLDER_THAN)
@@ -122,7 +123,8 @@ export function readWatchOptions(query: URLSearchParams, selection: Selection, s
     ...(resourceVersion !== "" && { resourceVersion: readRevision(resourceVersion) }),
     ...(sends !== null && { sendInitialEvents: isTrue(sends) }),
     allowBookmarks: isTrue(query.get("allowWatchBookmarks")),
-    timeoutSeconds: readCount(query, "timeoutSeconds"),
+    // Zero asks for no time of the client's own.
+    timeoutSeconds: timeoutSeconds === undefined || timeoutSeconds <= 0 ? undefined : timeoutSeconds,
     signal,
   };
 }

@@ -191,7 +191,7 @@ async function update(call: Call): Promise<void> {
   const form = formOf(call);
   const query = writeQueryOf(call, "UpdateOptions");
   const body = await decodeFrom(call, query);
-  const { object, created } = await options.api.update(contextOf(call, query), resource, key, {
+  const { object, created } = await options.api.update(changeContextOf(call, query), resource, key, {
     body,
     ...(subresource && { subresource: subresource.name }),
   });
@@ -210,7 +210,7 @@ async function patch(call: Call): Promise<void> {
   );
   const isApply = document.type === "application/apply-patch+yaml";
   const force = readForce(exchange.query, isApply);
-  const { object, created } = await options.api.patch(contextOf(call, query), resource, key, {
+  const { object, created } = await options.api.patch(changeContextOf(call, query), resource, key, {
     ...document,
     ...(isApply && { force }),
     ...(subresource && { subresource: subresource.name }),
@@ -279,6 +279,24 @@ function contextOf({ exchange }: Call, query: WriteQuery): RequestContext {
     fieldValidation: query.fieldValidation,
     warn: (text) => void exchange.warnings.add(text),
     signal: exchange.signal,
+  };
+}
+
+/** The context of an update or patch, which may turn out to be a create. */
+function changeContextOf(call: Call, query: WriteQuery): RequestContext {
+  const { exchange, resource, key, options } = call;
+  const { group, version, resource: plural } = resource.kind;
+  return {
+    ...contextOf(call, query),
+    authorizeCreate: () =>
+      demand(options.authorizer, exchange.user, {
+        verb: "create",
+        group,
+        version,
+        resource: plural,
+        subresource: "",
+        ...key,
+      }),
   };
 }
 

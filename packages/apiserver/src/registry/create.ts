@@ -33,6 +33,7 @@ export async function createObject(
   row: KindRow,
   { draft, namespace, applied }: NewObject,
 ): Promise<Encoded> {
+  context.authorizeCreate?.();
   settleNamespace(row.kind, draft.metadata, namespace);
   draft.apiVersion = apiVersionOf(row.kind);
   draft.kind = row.kind.kind;
