@@ -10,6 +10,13 @@ import { systemClock } from "@skerry/base";
 import { EdgeIdentity } from "../packages/agent/src/link/edge-identity.ts";
 import { Cloud, never, newAuthority, tlsEdge } from "./link-world.ts";
 
+/** Ends the session of node n1 and waits for the next. */
+async function relink(cloud: Cloud): Promise<void> {
+  const link = await eventually(() => cloud.hub.sessions.locate("n1"));
+  link.close({ reason: "shutdown", message: "again" });
+  await eventually(() => ![undefined, link].includes(cloud.hub.sessions.locate("n1")));
+}
+
 describe("join", () => {
   it("makes the Node, and a certificate for it that only its owner can read", async () => {
     await using cloud = await new Cloud().start();
@@ -216,6 +223,30 @@ describe("link", () => {
       counts.toSorted((a = 0, b = 0) => a - b),
       [1, 1, 5],
     );
+  });
+
+  it("asks for every status again when the cloud took the node for lost", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    let asked = 0;
+    await using edge = tlsEdge(cloud, identity, { onResend: () => void asked++ });
+    await edge.synced();
+    assert.equal(asked, 0);
+    const say = async (status: string): Promise<void> => {
+      const node = await cloud.node("n1");
+      assert.ok(node);
+      const changed = { ...node, status: { ...node.status, conditions: [{ type: "Ready", status }] } };
+      await cloud.client.update(kinds.Node, changed, { subresource: "status" });
+    };
+    await say("Unknown");
+    await eventually(() => asked === 1);
+    await relink(cloud);
+    await eventually(() => asked === 2, { what: "another question, of the next session" });
+    await say("True");
+    await edge.synced();
+    await relink(cloud);
+    await edge.synced();
+    assert.equal(asked, 2);
   });
 
   it("acknowledges a report only after the API has committed it", async () => {

@@ -196,6 +196,10 @@ export class Hub implements AsyncDisposable {
         this.sessions.admit(self, hello);
         this.#leases.keep(identity);
       },
+      onOpened: (opened) => {
+        const known = this.#nodes.get({ namespace: "", name: identity.node })?.decode();
+        if (known && isTakenForLost(known)) opened.askAgain();
+      },
       serve: (request) => this.#serve(identity, request),
     });
     const running = link.run().then(() => {
@@ -224,6 +228,7 @@ export class Hub implements AsyncDisposable {
     const link = this.sessions.locate(name);
     if (!node) this.sessions.forget(name);
     else if (link && node.metadata.uid !== link.identity.uid) this.sessions.forget(name);
+    else if (link && isTakenForLost(node)) link.askAgain();
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -325,6 +330,10 @@ export class Hub implements AsyncDisposable {
     }
   }
 }
+
+/** Whether the cloud has written over a node's conditions because it was out of sight (status Unknown is never an edge's own word). */
+const isTakenForLost = (node: Node): boolean =>
+  node.status?.conditions?.some(({ status }) => status === "Unknown") ?? false;
 
 /** Reads a bounded JSON object. */
 async function jsonBody(body: AsyncIterable<Uint8Array>): Promise<object> {

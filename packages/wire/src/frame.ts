@@ -29,6 +29,7 @@ export const FRAME = {
   report: 20,
   reportAck: 21,
   refused: 22,
+  resend: 23,
   message: 30,
   messageAck: 31,
   open: 40,

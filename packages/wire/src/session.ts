@@ -73,6 +73,8 @@ export interface SessionHandlers {
   reportAck?: (seq: number) => void;
   /** Edge: the report was acknowledged, but the API did not take it, for the reason given. */
   refused?: (seq: number, reason: string) => void;
+  /** Edge: what the cloud knows of this node and its pods was overwritten there: everything is to be reported again. */
+  resend?: () => void;
   change?: (seq: number, change: StateChange) => void;
   /** Edge: everything that is wanted here has been sent before this. It is acknowledged like a change. */
   synced?: (seq: number) => void;
@@ -206,6 +208,11 @@ export class Session {
 
   refuse(seq: number, reason: string): void {
     this.#send(LANE.control, FRAME.refused, { seq, payload: encodeReason(reason) });
+  }
+
+  /** Hub: asks the edge to report everything again. */
+  askAgain(): void {
+    this.#send(LANE.control, FRAME.resend);
   }
 
   /** Messages down are commands and go with the state; those up go with status. */
@@ -382,6 +389,9 @@ export class Session {
         return;
       case FRAME.refused:
         (handlers.refused ?? missing)(seq, decodeReason(payload));
+        return;
+      case FRAME.resend:
+        (handlers.resend ?? missing)();
         return;
       case FRAME.message:
         (handlers.message ?? missing)(seq, decodeMessage(payload));

@@ -39,6 +39,11 @@ export interface EdgeLinkOptions {
   retry?: { initialMs: number; maxMs: number };
   /** Called each time the link is up, before it is in sync. */
   onOpened?: (session: Session) => void;
+  /**
+   * The cloud took this node for lost meanwhile and wrote so over what was reported: the node and all its pods are to be reported again,
+   * changed or not.
+   */
+  onResend?: () => void;
   onStatus?: (status: LinkStatus) => void;
 }
 
@@ -116,6 +121,7 @@ export class EdgeLink implements AsyncDisposable {
           this.#set({ state: "connected", isSynced: false });
           this.#options.onOpened?.(opened);
         },
+        onResend: () => this.#options.onResend?.(),
         onSynced: () => this.#set({ state: "connected", isSynced: true }),
       });
       const end = await session.run(signal);

@@ -27,6 +27,8 @@ export interface EdgeSessionOptions {
   log: Logger;
   /** The greeting was accepted: the link is up. */
   onOpened: (session: Session) => void;
+  /** The cloud wants every status again, be it reported already. */
+  onResend: () => void;
   /** Everything that the cloud wants here is committed. */
   onSynced: () => void;
 }
@@ -69,6 +71,7 @@ export class EdgeSession {
         change: (seq, change) => this.#arrived(seq, change),
         synced: (seq) => this.#arrived(seq, undefined),
         reportAck: (seq) => this.#reports.acknowledged(seq),
+        resend: () => this.#options.onResend(),
         refused: (seq, reason) => log.warn({ seq, reason }, "the cloud refused a report"),
         message: (seq, message) => this.#messageArrived(seq, message),
         messageAck: (seq) => this.#outgoing.acknowledged(seq),

@@ -10,6 +10,9 @@ import { checkToken } from "./tokens.ts";
 /** On a Node: the SHA-256 of the key that it joined with, so that the same machine may ask again when the answer was lost. */
 const JOIN_KEY = "skerry.io/join-key";
 
+/** What `kubectl get nodes` shows as the node's role. */
+const EDGE_ROLE = "node-role.kubernetes.io/edge";
+
 /** A request was refused: an HTTP status, and a sentence for the person at the machine. */
 export class RefusedError extends Error {
   override name = "RefusedError";
@@ -100,7 +103,11 @@ export class Join {
     const node: Node = {
       apiVersion: "v1",
       kind: "Node",
-      metadata: { name, labels: { "kubernetes.io/hostname": name }, annotations: { [JOIN_KEY]: joinKey } },
+      metadata: {
+        name,
+        labels: { "kubernetes.io/hostname": name, [EDGE_ROLE]: "" },
+        annotations: { [JOIN_KEY]: joinKey },
+      },
       spec: {},
     };
     try {

@@ -42,6 +42,7 @@ export interface NodeLinkOptions {
   messages?: Outbox<Message> | undefined;
   /** Makes this the node's session, or throws the goodbye. */
   admit: (link: NodeLink, hello: Hello) => void;
+  onOpened: (link: NodeLink) => void;
   /** Serves what the edge asks for. */
   serve: StreamHandler;
 }
@@ -128,6 +129,11 @@ export class NodeLink {
     this.#down.touch(name);
   }
 
+  /** The API's word on this node is not the edge's own any more: the edge is asked for its own again. */
+  askAgain(): void {
+    if (this.#session.isOpen) this.#session.askAgain();
+  }
+
   /** The edge holds, durably, all that it should, as far as the hub has seen. */
   get isInSync(): boolean {
     return this.#down.isIdle;
@@ -158,6 +164,7 @@ export class NodeLink {
   #opened({ inSync }: Welcome): void {
     const { messages, log } = this.#options;
     log.info({ inSync }, "session opened");
+    this.#options.onOpened(this);
     if (inSync) this.#start();
     if (!messages) return;
     this.#messages = new OutboxSender({
