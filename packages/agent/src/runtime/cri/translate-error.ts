@@ -21,6 +21,7 @@ function codeOf({ code, message }: GrpcError, subject: Subject): RuntimeErrorCod
     // What a registry did not answer is no failure of the runtime.
     return subject === "image" && message.includes("failed to pull") ? "ImagePullFailed" : "Unavailable";
   }
+  if (/server is not initialized yet/.test(message)) return "Unavailable";
   if (/unexpected commit (digest|size)/.test(message)) return "Invalid";
   if (code === "AlreadyExists") return "AlreadyExists";
   if (code === "InvalidArgument" || code === "OutOfRange") return "Invalid";
@@ -31,6 +32,5 @@ function codeOf({ code, message }: GrpcError, subject: Subject): RuntimeErrorCod
   }
   if (/is reserved for/.test(message)) return "AlreadyExists";
   if (code === "NotFound") return /\bimage\b/.test(message) ? "ImageNotFound" : "NotFound";
-  if (/server is not initialized yet/.test(message)) return "Unavailable";
   return "Unknown";
 }
