@@ -448,7 +448,8 @@ describe("Registry.patch()", () => {
     assert.deepEqual([scale.kind, scale.apiVersion], ["Scale", "autoscaling/v1"]);
     assert.deepEqual((scale as unknown as { spec: object; status: object }).spec, { replicas: 4 });
     assert.deepEqual((scale as unknown as { status: object }).status, { replicas: 0, selector: "app=web" });
-    assert.ok(scaled.decode().metadata.resourceVersion);
+    assert.deepEqual(scaled.decode(), scale);
+    assert.equal(scaled.revision, (await world.client.get(kinds.Deployment, at("d"))).revision);
   });
 
   it("works out a patch anew when another write comes between", async () => {

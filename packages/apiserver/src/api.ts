@@ -94,7 +94,7 @@ export interface Resource {
   readonly kind: Kind;
   readonly verbs: readonly Verb[];
   readonly subresources: readonly Subresource[];
-  /** Columns of `kubectl get`, after Name and before nothing: the row's cells in order. */
+  /** Columns of `kubectl get`, after the name; or with it, where a column of format `name` stands among them. */
   readonly columns: readonly Column[];
   /** Whether the object has parts that a status update alone may change. */
   readonly hasStatus: boolean;

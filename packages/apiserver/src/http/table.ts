@@ -28,12 +28,16 @@ export function readRowObject(query: URLSearchParams): RowObject {
 
 /** The JSON of a Table's `columnDefinitions` (KEP-193). */
 export const columnsJson = (resource: Resource): string =>
-  JSON.stringify([NAME_COLUMN, ...resource.columns.map(definitionOf)]);
+  JSON.stringify([...(placesName(resource) ? [] : [NAME_COLUMN]), ...resource.columns.map(definitionOf)]);
+
+/** Most kinds leave it to the table to show their names first. */
+const placesName = ({ columns }: Resource): boolean => columns.some(({ format }) => format === NAME_COLUMN.format);
 
 /** The JSON of one row. The object's own bytes are put in as they are. */
 export function rowJson(resource: Resource, object: Encoded, include: RowObject, nowMs: number): string {
   const decoded = object.decode();
-  const cells = [decoded.metadata.name ?? "", ...resource.columns.map((column) => column.cell(decoded, nowMs))];
+  const cells = resource.columns.map((column) => column.cell(decoded, nowMs));
+  if (!placesName(resource)) cells.unshift(decoded.metadata.name ?? "");
   return `{"cells":${JSON.stringify(cells)},"object":${rowObject(object, decoded, include)}}`;
 }
 

@@ -27,7 +27,11 @@ export const eventRow: KindRow<Event> = {
       ago(firstSeen(event), nowMs),
     ),
     wideColumn<Event>("Count", "string", "How often it happened", ({ count, series }) => series?.count ?? (count || 1)),
-    wideColumn<Event>("Name", "string", "The name of the event itself", ({ metadata }) => metadata.name ?? ""),
+    // Nobody looks for an event by its name.
+    {
+      ...wideColumn<Event>("Name", "string", "The name of the event itself", ({ metadata }) => metadata.name ?? ""),
+      format: "name",
+    },
   ],
   selectable: {
     "involvedObject.kind": ({ involvedObject }) => involvedObject?.kind ?? "",

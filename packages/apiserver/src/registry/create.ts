@@ -1,5 +1,6 @@
 import {
   apiVersionOf,
+  badRequest,
   invalid,
   isAlreadyExists,
   type Encoded,
@@ -34,6 +35,9 @@ export async function createObject(
   { draft, namespace, applied }: NewObject,
 ): Promise<Encoded> {
   context.authorizeCreate?.();
+  if (draft.metadata.resourceVersion) {
+    throw badRequest("resourceVersion should not be set on objects to be created");
+  }
   settleNamespace(row.kind, draft.metadata, namespace);
   draft.apiVersion = apiVersionOf(row.kind);
   draft.kind = row.kind.kind;

@@ -19,7 +19,7 @@ import { createObject } from "./create.ts";
 import { applyFields } from "./field-managers.ts";
 import type { KindRow, ViewRow } from "./kind-row.ts";
 import { changeObject, checkIdentity } from "./update.ts";
-import { wholeView } from "./views.ts";
+import { viewOf, wholeView } from "./views.ts";
 
 /** Changes an object by one of the four kinds of patch. A server-side apply creates what isn't there. */
 export const patchObject = (
@@ -58,7 +58,7 @@ async function patchLocked(
     },
   });
   if (!object) throw notFound(row.kind, key.name);
-  return { object, created: false };
+  return { object: viewOf(view, object), created: false };
 }
 
 function patched(kind: Kind, base: KubeObject, { type, body }: PatchRequest): KubeObject {

@@ -41,7 +41,7 @@ import { KeyedLock } from "./keyed-lock.ts";
 import { listObjects } from "./list.ts";
 import { patchObject } from "./patch.ts";
 import { changeObject, checkIdentity } from "./update.ts";
-import { wholeView } from "./views.ts";
+import { viewOf, wholeView } from "./views.ts";
 import { watchObjects } from "./watch.ts";
 
 export interface RegistryOptions {
@@ -117,7 +117,7 @@ export class Registry implements Api {
     if (!object) throw notFound(row.kind, key.name);
     if (!subresource) return object;
     const view = this.#view(resource, subresource);
-    return view.read ? new Detached(view.read(object.decode())) : object;
+    return viewOf(view, object);
   }
 
   list(_context: RequestContext, resource: Resource, options: ListOptions): Promise<ApiList> {
@@ -165,7 +165,7 @@ export class Registry implements Api {
         return body;
       },
     });
-    if (object) return { object, created: false };
+    if (object) return { object: viewOf(view, object), created: false };
     if (!row.createOnUpdate || view.name !== "" || uid || resourceVersion) throw notFound(row.kind, key.name);
     body.metadata.name = key.name;
     const created = await createObject(this.#core, context, row, { draft: body, namespace: key.namespace });

@@ -45,7 +45,9 @@ export async function changeObject(
   prepare(row, change, draft, old);
 
   if (equalJson(draft, old)) return current;
-  if (change.view.name === "") for (const text of row.warnings?.(draft) ?? []) context.warn(text);
+  // Whoever changes nothing of what is wanted has heard it before.
+  const isNews = change.view.name === "" && draft.metadata.generation !== old.metadata.generation;
+  if (isNews) for (const text of row.warnings?.(draft) ?? []) context.warn(text);
   if (isReleased(row, draft)) return remove(core, row, current, draft, context.dryRun);
   return put(core, row, draft, current, context.dryRun);
 }

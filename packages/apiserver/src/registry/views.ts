@@ -1,3 +1,5 @@
+import type { Encoded } from "@skerry/machinery";
+import { Detached } from "./encoding.ts";
 import { copyJson } from "./json.ts";
 import type { KindRow, ViewRow } from "./kind-row.ts";
 import { validateMetadata } from "./metadata.ts";
@@ -25,3 +27,7 @@ function copyField(draft: object, old: object, field: string): void {
   if (from[field] === undefined) delete to[field];
   else to[field] = copyJson(from[field]);
 }
+
+/** An object as a view shows it. */
+export const viewOf = (view: ViewRow, object: Encoded): Encoded =>
+  view.read ? new Detached(view.read(object.decode())) : object;
