@@ -46,7 +46,7 @@ interface Manifest {
   dependencies?: Record<string, string>;
 }
 
-const IMPORT = /^\s*(?:import|export)\s[^;]*?from\s*"([^"]+)"|\bimport\s*\(\s*"([^"]+)"|^\s*import\s+"([^"]+)"/gm;
+const IMPORT = /^\s*(?:import|export)\b[^"'`;]*\bfrom\s*"([^"]+)"|\bimport\s*\(\s*"([^"]+)"|^\s*import\s+"([^"]+)"/gm;
 
 const specifiersOf = (file: string): string[] =>
   [...readFileSync(file, "utf8").matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
