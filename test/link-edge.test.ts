@@ -155,7 +155,7 @@ describe("EdgeLink", () => {
     assert.deepEqual(waits.slice(0, 5), [1, 2, 4, 8, 8]);
     assert.equal(edge.link.status.problem, "connection refused");
 
-    answer = () => Promise.reject(new UpgradeRefusedError(503, "starting", 30_000));
+    answer = () => Promise.reject(new UpgradeRefusedError(503, "starting", { retryAfterMs: 30_000 }));
     await advance(9000);
     const askedAt = dials.length;
     assert.equal(edge.link.status.reason, "refused");

@@ -227,6 +227,20 @@ describe("edge", () => {
     assert.ok(identity.current.certificate.validToDate.getTime() > clock.now());
   });
 
+  it("renews its certificate when only the hub's clock says that it has ended", async () => {
+    const clock = skewedClock();
+    const authority = newAuthority();
+    const server = leaf(authority, { notAfter: Date.now() + 3 * YEAR_MS });
+    await using cloud = await new Cloud({ clock, authority, server }).start();
+    const identity = await cloud.join("n1");
+    clock.aheadMs = 1.5 * YEAR_MS;
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    clock.aheadMs = -2 * YEAR_MS;
+    await using again = tlsEdge(cloud, identity, { file: "again" });
+    await again.synced();
+  });
+
   it("is not let back in with an expired certificate once its node is gone", async () => {
     const clock = skewedClock();
     const authority = newAuthority();

@@ -48,7 +48,7 @@ export function leaf(issuer: Identity, changes: Partial<Parameters<typeof issueC
 }
 
 /** Sees every write before the API does; a throw is its failure. */
-export type WriteWatch = (kind: Kind) => void | Promise<void>;
+export type WriteWatch = (kind: Kind, name: string) => void | Promise<void>;
 
 /** The real API over a store in memory, with a client that may do everything and whose calls a test can hold up. */
 export class TestApi implements AsyncDisposable {
@@ -75,19 +75,19 @@ export class TestApi implements AsyncDisposable {
       },
       watch: (...args) => inner.watch(...args),
       create: async (...args) => {
-        await this.beforeWrite(args[0]);
+        await this.beforeWrite(args[0], args[1].metadata.name ?? "");
         return inner.create(...args);
       },
       update: async (...args) => {
-        await this.beforeWrite(args[0]);
+        await this.beforeWrite(args[0], args[1].metadata.name ?? "");
         return inner.update(...args);
       },
       patch: async (...args) => {
-        await this.beforeWrite(args[0]);
+        await this.beforeWrite(args[0], args[1].name);
         return inner.patch(...args);
       },
       delete: async (...args) => {
-        await this.beforeWrite(args[0]);
+        await this.beforeWrite(args[0], args[1].name);
         return inner.delete(...args);
       },
     };

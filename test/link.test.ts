@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
-import { kinds } from "@skerry/machinery";
+import { internalError, kinds } from "@skerry/machinery";
 import type { Event, Lease, Secret } from "@skerry/machinery/types";
 import { deleteToken, listTokens } from "@skerry/hub";
 import { systemClock } from "@skerry/base";
@@ -285,6 +285,26 @@ describe("link", () => {
     await edge.reportPod(pod, { phase: "Running" });
     await eventually(async () => (await cloud.pod("web"))?.status?.phase === "Running");
     assert.ok(failures < 0);
+  });
+
+  it("gives up a report that the API cannot digest, and the others go on", async () => {
+    await using cloud = await new Cloud({ random: () => 0 }).start();
+    const identity = await cloud.join("n1");
+    const bad = await cloud.createPod("bad", "n1");
+    const good = await cloud.createPod("good", "n1");
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    let tries = 0;
+    cloud.api.beforeWrite = (kind, name) => {
+      if (kind.kind !== "Pod" || name !== "bad") return;
+      tries++;
+      throw internalError("cannot be digested");
+    };
+    await edge.reportPod(bad, { phase: "Running" });
+    await edge.reportPod(good, { phase: "Running" });
+    await eventually(async () => (await cloud.pod("good"))?.status?.phase === "Running");
+    await eventually(() => edge.cache.reports.after(0, 1).length === 0);
+    assert.equal(tries, 10);
   });
 
   it("is in sync again after the cloud restarted, having carried only what changed", async () => {

@@ -268,6 +268,14 @@ describe("loadOrIssue()", () => {
     clock.advance(0.8 * YEAR);
     const renewed = await loadOrIssue(home, { ...options, dnsNames: ["a"] });
     assert.notEqual(renewed.certificate.serialNumber, named.certificate.serialNumber);
+    clock.jump(-5 * YEAR);
+    const afterReset = await loadOrIssue(home, { ...options, dnsNames: ["a"] });
+    assert.equal(
+      afterReset.certificate.serialNumber,
+      renewed.certificate.serialNumber,
+      "a clock that fell back changes nothing",
+    );
+    clock.jump(5 * YEAR);
     const other = { ...options, issuer: authority("other") };
     assert.notEqual((await loadOrIssue(home, other)).certificate.issuer, renewed.certificate.issuer);
   });

@@ -22,6 +22,7 @@ import {
   CA_PATH,
   JOIN_PATH,
   LINK_PATH,
+  PROBLEM_HEADER,
   RENEW_PATH,
   StreamError,
   WebSocketAcceptor,
@@ -37,6 +38,8 @@ import {
 } from "@skerry/wire";
 import { identityOf, RENEWAL_GRACE_MS, type NodeIdentity } from "./identity.ts";
 import { Join, RefusedError } from "./join/join.ts";
+import { RateLimit } from "./join/rate-limit.ts";
+import { deleteExpiredTokens } from "./join/tokens.ts";
 import { Duplicates } from "./sessions/duplicates.ts";
 import { Leases } from "./sessions/leases.ts";
 import { NodeLink } from "./sessions/node-link.ts";
@@ -51,6 +54,8 @@ const HANDSHAKE_MS = 10_000;
 const MAX_BODY_BYTES = 32 << 10;
 /** How long an edge waits while the hub is starting. */
 const NOT_READY_RETRY_MS = 1000;
+/** How often tokens that have expired are deleted. */
+const SWEEP_MS = 3_600_000;
 const NOT_READY = "The hub is starting or stopping";
 
 export interface HubOptions {
@@ -90,6 +95,7 @@ export class Hub implements AsyncDisposable {
   readonly #leases: Leases;
   readonly #duplicates: Duplicates;
   readonly #join: Join;
+  readonly #strangers: RateLimit;
   readonly #acceptor = new WebSocketAcceptor();
   readonly #server: https.Server;
   readonly #running = new Set<Promise<void>>();
@@ -107,6 +113,7 @@ export class Hub implements AsyncDisposable {
     this.#leases = new Leases(shared);
     this.#duplicates = new Duplicates(shared);
     this.#join = new Join({ ...shared, authority: options.authority });
+    this.#strangers = new RateLimit({ burst: 5, perSecond: 1 / 60, clock: this.#clock });
     this.sessions = new Sessions((node) => {
       this.#log.warn({ node }, "two devices use one identity");
       this.#duplicates.report(node);
@@ -138,6 +145,7 @@ export class Hub implements AsyncDisposable {
     this.#server.on("request", (request, response) => void this.#handle(request, response));
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
     this.#server.on("tlsClientError", (error) => this.#log.debug({ err: error }, "TLS handshake failed"));
+    this.#track(this.#sweep());
     if (this.#options.port === undefined) return;
     this.#server.listen(this.#options.port, this.#options.host);
     await once(this.#server, "listening");
@@ -205,8 +213,7 @@ export class Hub implements AsyncDisposable {
     const running = link.run().then(() => {
       if (this.sessions.leave(link)) this.#leases.release(identity.node);
     });
-    this.#running.add(running);
-    void running.then(() => this.#running.delete(running));
+    this.#track(running);
   }
 
   /** Says goodbye to every edge, asking them to come back at different times, and closes the port. */
@@ -222,6 +229,24 @@ export class Hub implements AsyncDisposable {
     await Promise.all(this.#running);
     this.#server.closeAllConnections();
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** What must have ended before the hub has. */
+  #track(running: Promise<void>): void {
+    this.#running.add(running);
+    void running.finally(() => this.#running.delete(running));
+  }
+
+  async #sweep(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await deleteExpiredTokens(this.#options.client, this.#clock);
+      } catch (error) {
+        if (!signal.aborted) this.#log.warn({ err: error }, "expired tokens could not be deleted");
+      }
+      await this.#clock.sleep(SWEEP_MS, signal).catch(() => {});
+    }
   }
 
   #nodeChanged(name: string, node: Node | undefined): void {
@@ -291,16 +316,25 @@ export class Hub implements AsyncDisposable {
       const message = `Node "${identity.node}" was deleted, or joined anew on another machine: join again`;
       throw this.#refused(socket, undefined, message, 403);
     }
-    if (!problem) return identity;
+    // Our own signature is from the future: a clock is behind, and most likely ours.
+    if (!problem || problem.problem === "not-yet-valid") {
+      if (problem) this.#log.warn({ node: identity.node, detail: problem.message }, "clock is behind");
+      return identity;
+    }
     const overdueMs = certificate ? this.#clock.now() - certificate.validToDate.getTime() : Infinity;
     if (problem.problem === "expired" && overdueMs <= graceMs) return identity;
     throw this.#refused(socket, problem, problem.message);
   }
 
   #refused(socket: TLSSocket, problem: CertificateError | undefined, message: string, status = 401): RefusedError {
-    const source = socket.remoteAddress;
-    this.#log.warn({ source, problem: problem?.problem, detail: message }, "certificate refused");
-    return new RefusedError(status, problem ? `${message} (${problem.problem})` : message);
+    const source = socket.remoteAddress ?? "";
+    const fields = { source, problem: problem?.problem, detail: message };
+    // Strangers do not fill the log: each says it a few times, then once a minute.
+    if (this.#strangers.waitMs(source) > 0) this.#log.debug(fields, "certificate refused");
+    else this.#log.warn(fields, "certificate refused");
+    this.#strangers.count(source);
+    const text = problem ? `${message} (${problem.problem})` : message;
+    return new RefusedError(status, text, { problem: problem?.problem });
   }
 
   /** Whether the node of a certificate is still the one that joined. What the live copy does not know yet is asked of the API. */
@@ -364,8 +398,13 @@ function send(response: ServerResponse, status: number, text: string, headers: R
   response.end(text);
 }
 
-function refuseUpgrade(socket: Duplex, { status, message, retryAfterMs }: RefusedError): void {
-  const headers = { ...retryHeader(retryAfterMs), "content-type": "text/plain; charset=utf-8", connection: "close" };
+function refuseUpgrade(socket: Duplex, { status, message, retryAfterMs, problem }: RefusedError): void {
+  const headers = {
+    ...retryHeader(retryAfterMs),
+    ...(problem && { [PROBLEM_HEADER]: problem }),
+    "content-type": "text/plain; charset=utf-8",
+    connection: "close",
+  };
   const lines = Object.entries({ ...headers, "content-length": String(Buffer.byteLength(message)) });
   const head = [`HTTP/1.1 ${status} Refused`, ...lines.map(([name, value]) => `${name}: ${value}`)].join("\r\n");
   socket.end(`${head}\r\n\r\n${message}`);

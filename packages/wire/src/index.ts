@@ -54,6 +54,7 @@ export {
   HUB_NAME,
   JOIN_PATH,
   LINK_PATH,
+  PROBLEM_HEADER,
   RENEW_PATH,
   UpgradeRefusedError,
   WebSocketAcceptor,

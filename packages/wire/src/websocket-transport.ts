@@ -12,6 +12,8 @@ export const CA_PATH = "/ca";
 /** Where a machine joins, and where an edge renews its certificate (over HTTPS and over its link alike). */
 export const JOIN_PATH = "/join";
 export const RENEW_PATH = "/renew";
+/** In the answer to a refused link: what is wrong with the edge's certificate. */
+export const PROBLEM_HEADER = "skerry-problem";
 /** Where the hub takes links, below its HTTPS port. */
 export const LINK_PATH = "/link";
 /** How long a peer may take to agree to the end of a connection. */
@@ -25,11 +27,18 @@ export class UpgradeRefusedError extends Error {
   readonly status: number;
   /** What the server asks to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
+  /** What is wrong with the certificate that was shown, such as `expired`. */
+  readonly problem: string | undefined;
 
-  constructor(status: number, message: string, retryAfterMs: number | undefined) {
+  constructor(
+    status: number,
+    message: string,
+    { retryAfterMs, problem }: { retryAfterMs?: number | undefined; problem?: string | undefined } = {},
+  ) {
     super(message);
     this.status = status;
     this.retryAfterMs = retryAfterMs;
+    this.problem = problem;
   }
 }
 
@@ -103,7 +112,11 @@ async function refusalOf(response: IncomingMessage): Promise<UpgradeRefusedError
   const retryAfter = Number(response.headers["retry-after"]);
   const status = response.statusCode ?? 0;
   const message = text.trim().slice(0, MAX_REFUSAL_BYTES) || `The server answered ${status}`;
-  return new UpgradeRefusedError(status, message, Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined);
+  const problem = response.headers[PROBLEM_HEADER];
+  return new UpgradeRefusedError(status, message, {
+    retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined,
+    problem: typeof problem === "string" ? problem : undefined,
+  });
 }
 
 /** Frames as binary messages of a WebSocket (RFC 6455). Text messages break the connection. */

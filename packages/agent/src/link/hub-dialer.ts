@@ -1,5 +1,5 @@
 import type { Clock, Logger } from "@skerry/base";
-import { connectWebSocket, RENEW_PATH, type FrameTransport, type Session } from "@skerry/wire";
+import { connectWebSocket, RENEW_PATH, UpgradeRefusedError, type FrameTransport, type Session } from "@skerry/wire";
 import { dialHub, exchange, HubRefusedError, type HubAddress, type HubSession } from "./dial.ts";
 import type { EdgeIdentity } from "./edge-identity.ts";
 
@@ -16,6 +16,8 @@ export class HubDialer {
   /** To be resumed: a third of the work of a full handshake is left then. */
   #tlsSession: HubSession | undefined;
   #renewing: Promise<void> | undefined;
+  /** The hub's clock says that the certificate has ended, whatever this one says. */
+  #isExpiredThere = false;
 
   constructor(options: HubDialerOptions) {
     this.#options = options;
@@ -24,15 +26,21 @@ export class HubDialer {
   /** Connects to the hub. A certificate that ended while the edge was away is renewed first. */
   async dial(signal: AbortSignal): Promise<FrameTransport> {
     const { address, identity, clock, log } = this.#options;
-    if (identity.isExpired(clock)) {
+    if (this.#isExpiredThere || identity.isExpired(clock)) {
       await identity.renew((csr) => this.#askOverHttps(csr, signal));
       this.#tlsSession = undefined;
+      this.#isExpiredThere = false;
       log.info({}, "expired certificate was renewed");
     }
     const session = this.#tlsSession;
     this.#tlsSession = undefined;
     const socket = await this.#connect(signal, session);
-    return connectWebSocket(socket, { host: `${address.host}:${address.port}`, signal });
+    try {
+      return await connectWebSocket(socket, { host: `${address.host}:${address.port}`, signal });
+    } catch (error) {
+      if (error instanceof UpgradeRefusedError) this.#isExpiredThere = error.problem === "expired";
+      throw error;
+    }
   }
 
   /** Renews the certificate over an open link when it is due. Failing is no harm: the next link tries again. */

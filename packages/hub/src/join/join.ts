@@ -1,5 +1,13 @@
 import { createHash, type KeyObject } from "node:crypto";
-import { DerError, readCsr, toPem, type Clock, type Identity, type Logger } from "@skerry/base";
+import {
+  DerError,
+  readCsr,
+  toPem,
+  type CertificateProblem,
+  type Clock,
+  type Identity,
+  type Logger,
+} from "@skerry/base";
 import type { Client } from "@skerry/client";
 import { checkDns1123Subdomain, isAlreadyExists, kinds } from "@skerry/machinery";
 import type { Node } from "@skerry/machinery/types";
@@ -18,11 +26,18 @@ export class RefusedError extends Error {
   override name = "RefusedError";
   readonly status: number;
   readonly retryAfterMs: number | undefined;
+  /** What is wrong with the asker's certificate. */
+  readonly problem: CertificateProblem | undefined;
 
-  constructor(status: number, message: string, { retryAfterMs }: { retryAfterMs?: number } = {}) {
+  constructor(
+    status: number,
+    message: string,
+    { retryAfterMs, problem }: { retryAfterMs?: number; problem?: CertificateProblem | undefined } = {},
+  ) {
     super(message);
     this.status = status;
     this.retryAfterMs = retryAfterMs;
+    this.problem = problem;
   }
 }
 

@@ -114,7 +114,7 @@ export class UpSync {
         return !signal.aborted;
       } catch (error) {
         if (signal.aborted) return false;
-        const reason = refusalOf(error);
+        const reason = refusalOf(error, attempt);
         if (reason !== undefined) {
           log.warn({ ...fields, reason }, "report refused");
           refuse(reason);
@@ -162,11 +162,17 @@ export class UpSync {
 }
 
 /** What the API says of a write that will never be right. */
-const FINAL: ReadonlySet<string> = new Set(["Invalid", "BadRequest", "Forbidden", "NotFound", "RequestEntityTooLarge"]);
+const FINAL: ReadonlySet<string> = new Set(["Invalid", "BadRequest", "NotFound", "RequestEntityTooLarge"]);
+/** How often a write that breaks the API itself is tried: one that it cannot digest must not hold up all that come after it. */
+const MAX_INTERNAL_ERRORS = 10;
 
 /** Why trying again cannot help; undefined when it can. */
-function refusalOf(error: unknown): string | undefined {
+function refusalOf(error: unknown, attempt: number): string | undefined {
   if (error instanceof RefusedReportError) return error.message;
   const status = statusOf(error);
-  return status && FINAL.has(status.reason) ? status.message : undefined;
+  if (!status) return undefined;
+  if (status.reason === "InternalError" && attempt + 1 >= MAX_INTERNAL_ERRORS) return status.message;
+  // Forbidden for good is a namespace that ends; what our own roles lack for the moment is worth waiting for.
+  const isEnding = status.details?.causes?.some(({ reason }) => reason === "NamespaceTerminating") ?? false;
+  return FINAL.has(status.reason) || isEnding ? status.message : undefined;
 }
