@@ -25,7 +25,7 @@ const fields = (shape: Record<string, fc.Arbitrary<Json | undefined>>): fc.Arbit
     .record(shape)
     .map((all) => Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as JsonObject);
 const word = fc.constantFrom("x", "y", "z");
-const uniqueBy = (key: string, item: fc.Arbitrary<JsonObject>, minLength = 0): fc.Arbitrary<Json[]> =>
+const uniqueBy = (key: string, item: fc.Arbitrary<JsonObject>, minLength = 0): fc.Arbitrary<JsonObject[]> =>
   fc.uniqueArray(item, { selector: (value) => value[key], minLength, maxLength: 3 });
 const wordMap = fc.dictionary(word, word, { maxKeys: 3 });
 

@@ -1,7 +1,6 @@
 import { getField, isJsonObject, jsonEqual } from "../json.ts";
 import type { FieldsV1, Json } from "../object.ts";
 import type { Definition, FieldType } from "../schema.ts";
-import { alwaysThere } from "./always-there.ts";
 import { LEAF, nodeOf, type FieldSet } from "./field-set.ts";
 import {
   asList,
@@ -39,13 +38,20 @@ export function compare(shapes: Shapes, place: Place, old: Json, now: Json): Com
     const come = after.kind === "leaf" ? undefined : childrenOnly(allPaths(shapes, place, now));
     return { set: nodeOf(true, come), removed: gone };
   }
-  if (after.kind === "leaf") return jsonEqual(old, now) ? NOTHING : { set: LEAF, removed: undefined };
+  if (after.kind === "leaf") return sameLeaf(place, old, now) ? NOTHING : { set: LEAF, removed: undefined };
   if (isEmpty(old) && isEmpty(now)) return NOTHING;
   if (after.kind === "list") return compareLists(shapes, after, asList(old), asList(now));
   const definition = after.kind === "struct" ? after.definition : undefined;
   const values = after.kind === "map" ? after.values : undefined;
   return compareObjects(shapes, definition, values, asObject(old), asObject(now));
 }
+
+/** Null is the same as zero: what a field is that nobody wrote. */
+const sameLeaf = ({ type }: Place, old: Json, now: Json): boolean =>
+  jsonEqual(old, now) || (isZero(type, old) && isZero(type, now));
+
+const isZero = ({ type }: FieldType, value: Json): boolean =>
+  value === null || value === "" || value === 0 || value === false || (value === "0" && type === "quantity");
 
 /** Gathers the comparisons of parts. */
 class Gathered implements Comparison {
@@ -66,7 +72,7 @@ function compareObjects(
   now: JsonObject,
 ): Comparison {
   const out = new Gathered();
-  const always = alwaysThere(definition);
+  const always = shapes.alwaysThere(definition);
   const mapPlace: Place | undefined = values && { type: values };
   for (const name in now) {
     const value = now[name] ?? null;
@@ -154,8 +160,8 @@ function allPaths(shapes: Shapes, place: Place, value: Json): FieldsV1 {
       (children ??= {})[`f:${name}`] = allPaths(shapes, field, object[name] ?? null);
     }
     const definition = shape.kind === "struct" ? shape.definition : undefined;
-    for (const name of alwaysThere(definition)) {
-      if (!Object.hasOwn(object, name) && definition?.fields.has(name) === true) (children ??= {})[`f:${name}`] = LEAF;
+    for (const name of shapes.alwaysThere(definition)) {
+      if (!Object.hasOwn(object, name)) (children ??= {})[`f:${name}`] = LEAF;
     }
   }
   return nodeOf(true, children) ?? LEAF;

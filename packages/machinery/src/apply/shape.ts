@@ -2,6 +2,7 @@ import { getField, isJsonObject } from "../json.ts";
 import type { Json } from "../object.ts";
 import type { Definition, Field, FieldType } from "../schema.ts";
 import type { Lookup } from "../strict.ts";
+import { alwaysThere } from "./always-there.ts";
 
 /**
  * How server-side apply sees a place in an object: owned as a whole, or by its parts.
@@ -29,6 +30,7 @@ export type JsonObject = { [key: string]: Json };
 /** The part of a field's schema that shapes it. */
 export type Place = Pick<Field, "type" | "atomic">;
 
+const NONE: readonly string[] = [];
 const LEAF_SHAPE: Shape = { kind: "leaf" };
 /** Where the schema is silent, objects are owned by their fields and lists as a whole. */
 export const ANY: Place = { type: { type: "any" } };
@@ -38,6 +40,7 @@ const UNKNOWN_STRUCT: Shape = { kind: "struct", definition: undefined };
 export class Shapes {
   readonly #lookup: Lookup;
   readonly #known = new Map<FieldType, Shape>();
+  readonly #always = new Map<Definition, readonly string[]>();
 
   constructor(lookup: Lookup) {
     this.#lookup = lookup;
@@ -68,6 +71,17 @@ export class Shapes {
         return shape === UNKNOWN_STRUCT && !isJsonObject(value) ? LEAF_SHAPE : shape;
       }
     }
+  }
+
+  /** The names of fields that objects of a definition have whether or not anybody wrote them. */
+  alwaysThere(definition: Definition | undefined): readonly string[] {
+    if (definition === undefined) return NONE;
+    let names = this.#always.get(definition);
+    if (names === undefined) {
+      names = alwaysThere(definition);
+      this.#always.set(definition, names);
+    }
+    return names;
   }
 
   definition(ref: string): Definition | undefined {

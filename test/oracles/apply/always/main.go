@@ -1,5 +1,5 @@
 // Command always lists the fields that objects of the built-in types have whether or not anybody wrote them: structs held
-// by value, and lists and maps that are encoded even when nil. Run: go run ./always
+// by value, and whatever is encoded even when it is zero. Run: go run ./always
 package main
 
 import (
@@ -69,15 +69,13 @@ func fields(t reflect.Type, names *[]string) {
 			continue
 		}
 		visit(f.Type)
-		omit := false
+		empty, zero := false, false
 		for _, o := range tag[1:] {
-			omit = omit || o == "omitempty" || o == "omitzero"
+			empty, zero = empty || o == "omitempty", zero || o == "omitzero"
 		}
-		k := f.Type.Kind()
-		switch {
-		case k == reflect.Struct && !opaque[f.Type.Name()]:
-			*names = append(*names, tag[0])
-		case (k == reflect.Slice && f.Type.Elem().Kind() != reflect.Uint8 || k == reflect.Map) && !omit:
+		// omitempty leaves structs in, omitzero leaves none.
+		kept := !zero && (!empty || f.Type.Kind() == reflect.Struct)
+		if kept && tag[0] != "-" {
 			*names = append(*names, tag[0])
 		}
 	}
