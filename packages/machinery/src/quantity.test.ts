@@ -76,6 +76,7 @@ describe("Quantity", () => {
       assert.throws(() => parseQuantity(wrong), /unable to parse quantity's suffix/, wrong);
     }
     assert.throws(() => parseQuantity("1e999999999999"), SyntaxError);
+    assert.throws(() => parseQuantity("9".repeat(1_000_000)), SyntaxError);
   });
 
   it("counts units and thousandths, rounded up", () => {

@@ -16,7 +16,7 @@ export interface Quantity {
 const NANOS = 1_000_000_000n;
 /** Binary amounts are capped here: the largest int64. */
 const MAX_BINARY = (2n ** 63n - 1n) * NANOS;
-/** Beyond it nobody means an amount of anything, and computing it would cost. */
+/** Nobody means an amount with more digits, and computing it would cost. */
 const MAX_EXPONENT = 400;
 
 const FORM = /^([+-]?)(\d*)(?:\.(\d*))?(?:([numkMGTPE])|([KMGTPE])i|[eE]([+-]?\d+))?$/;
@@ -30,6 +30,7 @@ const BINARY_SUFFIX = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 /** Reads an amount as it stands in JSON, a string or a number. Throws a SyntaxError in upstream's words. */
 export function parseQuantity(value: string | number): Quantity {
   const text = typeof value === "number" ? String(value) : value;
+  if (text.length > MAX_EXPONENT) throw new SyntaxError(WRONG_NUMBER);
   const match = FORM.exec(text);
   if (match === null) throw new SyntaxError(OTHER_SUFFIX.test(text) ? WRONG_SUFFIX : WRONG_FORM);
   const [, sign, whole = "", fraction = "", decimal, binary, exponent] = match;

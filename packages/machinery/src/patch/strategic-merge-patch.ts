@@ -160,29 +160,34 @@ function mergeList(
   const key = field.patchMergeKey;
   if (key === undefined) throw badRequest(`Cannot merge a list without a merge key: ${JSON.stringify(patch)}`);
   const items = field.type.type === "list" ? field.type.items : undefined;
-  let result = [...original];
   const added: JsonObject[] = [];
+  const deleted = new Set<Json>();
   let replaces = false;
   for (const item of patch) {
     if (!isJsonObject(item)) throw badRequest(`Cannot merge ${JSON.stringify(item)} into a list of objects`);
     const directive = getField(item, PATCH);
     if (directive === undefined) added.push(item);
     else if (directive === "replace") replaces = true;
-    else if (directive === "delete") {
-      const value = keyOf(item, key);
-      result = result.filter((other) => !isJsonObject(other) || getField(other, key) !== value);
-    } else if (directive === "merge") throw badRequest("merging lists cannot yet be specified in the patch");
+    else if (directive === "delete") deleted.add(keyOf(item, key));
+    else if (directive === "merge") throw badRequest("merging lists cannot yet be specified in the patch");
     else throw unknownDirective(directive);
   }
   if (replaces) return cleanList(added);
 
-  const live = [...result];
+  const live = original.filter((item) => !isJsonObject(item) || !deleted.has(getField(item, key) ?? null));
+  const result = [...live];
+  const places = new Map<Json, number>();
+  const place = (item: JsonObject, index: number): void => {
+    const value = getField(item, key);
+    // Where a key stands twice, as 53/TCP and 53/UDP may, the first is meant.
+    if (value !== undefined && !places.has(value)) places.set(value, index);
+  };
+  for (const [i, item] of live.entries()) if (isJsonObject(item)) place(item, i);
   for (const item of added) {
-    const value = keyOf(item, key);
-    const at = result.findIndex((other) => isJsonObject(other) && getField(other, key) === value);
-    const old = result[at];
-    if (isJsonObject(old)) result[at] = mergeObject(old, item, items, lookup);
-    else result.push(clean(item));
+    const at = places.get(keyOf(item, key));
+    const old = at === undefined ? undefined : result[at];
+    if (at !== undefined && isJsonObject(old)) result[at] = mergeObject(old, item, items, lookup);
+    else place(item, result.push(clean(item)) - 1);
   }
   return orderItems(result, added, live, key);
 }
