@@ -131,6 +131,10 @@ export class Agent implements AsyncDisposable {
         random: this.#options.random ?? Math.random,
         log,
         bootId,
+        networkMissing: () =>
+          this.#options.configureNetwork && this.#networkConfigured === ""
+            ? `network is not ready: ${this.#networkProblem || "the cloud gave this node no addresses for pods yet"}`
+            : "",
       }),
     );
     this.#pods = pods;
@@ -231,7 +235,7 @@ export class Agent implements AsyncDisposable {
         await configureNetwork(podCidr, this.#stop.signal);
         this.#networkConfigured = podCidr;
         this.#networkProblem = "";
-        this.#pods?.lookAtAll();
+        this.#pods?.retryAll();
       } catch (error) {
         this.#networkProblem = error instanceof Error ? error.message : String(error);
         this.#log.warn({ podCidr, err: error }, "cannot set the pods' network up; trying again");

@@ -104,6 +104,11 @@ export class EdgeFixture implements AsyncDisposable {
     await cache?.[Symbol.asyncDispose]();
   }
 
+  /** Makes the agent look at everything, as its clock would. */
+  lookAtAll(): void {
+    this.#loop?.lookAtAll();
+  }
+
   async restart(): Promise<void> {
     await this.stop();
     await this.start();

@@ -4,7 +4,7 @@ import { isMissingFile, type Clock } from "@skerry/base";
 import type { Container as PodContainer, Pod } from "@skerry/machinery/types";
 import { lastLines } from "../logs/tail.ts";
 import type { Container, ContainerStatus, Runtime } from "../runtime/runtime.ts";
-import { VERSION_LABEL } from "./container-version.ts";
+import { isSameVersion, VERSION_LABEL } from "./container-version.ts";
 import type { ObservedContainer, ObservedPod, ObservedSandbox } from "./observed.ts";
 import { podDir, podLogDir, terminationFile, type PodPaths } from "./paths.ts";
 import type { RuntimePod } from "./runtime-view.ts";
@@ -78,14 +78,17 @@ export class Looker {
       this.#details.set(container.id, details);
     }
     const { status, message, endSeenAt } = details;
+    const version = container.labels[VERSION_LABEL] ?? "";
+    const spec = specOf(pod, container.name);
     return {
       id: container.id,
       name: container.name,
       attempt: container.attempt,
       sandboxId: container.sandboxId,
       state: status.state,
-      version: container.labels[VERSION_LABEL] ?? "",
-      image: container.image,
+      version,
+      // The runtime may know it by its id alone.
+      image: spec && isSameVersion(version, spec) ? (spec.image ?? "") : container.image,
       imageId: container.imageRef,
       startedAtMs: milliseconds(status.startedAtNs),
       finishedAtMs: milliseconds(status.finishedAtNs),
@@ -99,7 +102,7 @@ export class Looker {
   async #detailsOf(pod: Pod, container: Container, signal: AbortSignal): Promise<Details> {
     const status = await this.#runtime.containerStatus(container.id, signal);
     if (status.state !== "exited") return { state: status.state, status, message: "", endSeenAt: undefined };
-    const spec = pod.spec?.containers.find(({ name }) => name === container.name);
+    const spec = specOf(pod, container.name);
     const message = spec ? await this.#lastWords(pod, spec, status) : status.message;
     return { state: status.state, status, message, endSeenAt: this.#clock.monotonic() };
   }
@@ -117,14 +120,18 @@ export class Looker {
   /** Looks up the images of those containers that may have to be made. */
   async #images(pod: Pod, containers: ObservedContainer[], signal: AbortSignal): Promise<Map<string, boolean>> {
     const images = new Map<string, boolean>();
-    for (const { name, image = "" } of pod.spec?.containers ?? []) {
-      const runs = containers.some((c) => c.name === name && c.state === "running" && c.image === image);
+    for (const spec of pod.spec?.containers ?? []) {
+      const { name, image = "" } = spec;
+      const runs = containers.some((c) => c.name === name && c.state === "running" && isSameVersion(c.version, spec));
       if (runs || images.has(image)) continue;
       images.set(image, (await this.#runtime.imageStatus(image, signal)) !== undefined);
     }
     return images;
   }
 }
+
+const specOf = (pod: Pod, name: string): PodContainer | undefined =>
+  pod.spec?.containers.find((container) => container.name === name);
 
 async function head(file: string, bytes: number): Promise<string> {
   try {

@@ -70,13 +70,14 @@ interface Scene {
   now?: Instant;
   deletion?: { graceSeconds: number };
   refused?: string;
+  held?: string;
 }
 
 /** Absorbs and plans as the loop does. */
-function plan(pod: Pod, { observed, facts, troubles, now = at(), deletion, refused = "" }: Scene): Step[] {
+function plan(pod: Pod, { observed, facts, troubles, now = at(), deletion, refused = "", held = "" }: Scene): Step[] {
   const seen: ObservedPod = { ...nothing, prepared: true, residue: true, logs: true, ...observed };
   return planPod({
-    wanted: { pod, deletion, refused },
+    wanted: { pod, deletion, refused, held },
     observed: seen,
     facts: absorb(facts ?? newFacts(pod, at()), pod, seen, now),
     troubles: { ...noTroubles(), ...troubles },
@@ -161,6 +162,13 @@ describe("planPod() for a pod that is to run", () => {
     const pod = podOf();
     const observed = { sandboxes: [sandbox()], containers: [instance(pod, { version: "v9-abc" })] };
     assert.deepEqual(plan(pod, { observed }), []);
+  });
+
+  it("makes no sandbox while the network is not there, and minds what has one", () => {
+    const pod = podOf();
+    assert.deepEqual(kinds(plan(pod, { observed: nothing, held: "no network" })), ["wait"]);
+    const observed = { sandboxes: [sandbox()], containers: [exited(pod, 1)] };
+    assert.deepEqual(kinds(plan(pod, { observed, held: "no network" })), ["create", "start", "remove"]);
   });
 
   it("leaves a refused pod alone", () => {

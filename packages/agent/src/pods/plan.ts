@@ -12,7 +12,12 @@ export interface WantedPod {
   deletion: { graceSeconds: number } | undefined;
   /** Why this agent cannot run the pod as written; empty when it can. */
   refused: string;
+  /** Why no sandbox can be made for it now, though soon; empty when one can. */
+  held: string;
 }
+
+/** How soon a pod that is held is looked at again, besides when the cause goes. */
+const HELD_MS = 5_000;
 
 export interface PlanInput {
   wanted: WantedPod;
@@ -83,6 +88,7 @@ function planContainers(input: PlanInput, current: ObservedSandbox | undefined):
   const open = containers.filter(({ name }) => !isDone(facts.containers[name], restartPolicy));
   if (open.length === 0) return []; // final says so too: one is absorbed with the other
 
+  if (wanted.held !== "" && !current) return [{ do: "wait", ms: HELD_MS }];
   const retryMs = troubles.pod ? troubles.pod.retryAt - now.monotonicMs : 0;
   if (retryMs > 0 && !current) return [{ do: "wait", ms: retryMs }];
 

@@ -29,6 +29,8 @@ export interface PodLoopOptions {
   log: Logger;
   /** /proc/sys/kernel/random/boot_id, or whatever else is another after each reboot. */
   bootId: string;
+  /** Why pods that want a network of their own cannot be given one yet; empty when they can. */
+  networkMissing?: () => string;
 }
 
 /** Looks at everything now and then, whatever was heard meanwhile. */
@@ -120,6 +122,12 @@ export class PodLoop implements AsyncDisposable {
     for (const uid of this.#view.last.keys()) this.#queue.add(uid);
   }
 
+  /** Looks at every pod now, and tries at once what failed before: runtime or network are back. */
+  retryAll(): void {
+    for (const { troubles } of this.#memory.values()) troubles.pod = undefined;
+    this.lookAtAll();
+  }
+
   /** Aborts what is being done, at whatever point, and waits until it has ended. Pods go on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unsubscribe?.();
@@ -158,16 +166,20 @@ export class PodLoop implements AsyncDisposable {
     const { means, clock, log } = this.#options;
     const { signal } = this.#stop;
     let wait = RUNTIME_RETRY.initialMs;
+    let wasAway = false;
     while (!signal.aborted) {
       try {
         this.#runtimeName = (await means.runtime.version(signal)).name;
         await this.#relist();
+        if (wasAway) this.retryAll();
+        wasAway = false;
         wait = RUNTIME_RETRY.initialMs;
         for await (const _ of means.runtime.changes(signal)) await this.#relist();
         await clock.sleep(POLL_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
         log.debug({ err: error }, "the container runtime does not answer");
+        wasAway = true;
         await clock.sleep(wait, signal).catch(() => {});
         wait = Math.min(RUNTIME_RETRY.maxMs, wait * 2);
       }
@@ -232,7 +244,8 @@ export class PodLoop implements AsyncDisposable {
     const before = cache.facts(uid) ?? newFacts(pod, now);
     const facts = absorb(before, pod, observed, now);
     const gaps = gapsOf(pod);
-    const wanted: WantedPod = { pod, deletion: deletionOf(cached), refused: gaps.refused };
+    const held = pod.spec?.hostNetwork ? "" : (this.#options.networkMissing?.() ?? "");
+    const wanted: WantedPod = { pod, deletion: deletionOf(cached), refused: gaps.refused, held };
     const tell = (text: EventText): void => this.#tell(pod, text);
     const images = new Map((pod.spec?.containers ?? []).map(({ name, image = "" }) => [name, image]));
     for (const text of settlePulls(memory.troubles, (name) => images.get(name) ?? "", now.monotonicMs)) tell(text);
