@@ -216,11 +216,23 @@ export class Agent implements AsyncDisposable {
         clock: this.#clock,
         log: this.#log,
         ...(random && { random }),
+        onResend: () => void this.#reportAgain(),
         ...(link.onOpened && { onOpened: link.onOpened }),
         ...(link.retry && { retry: link.retry }),
       }),
     );
     this.#link.start();
+  }
+
+  /** The cloud took this node for lost, and wrote so over what was reported of it and its pods. */
+  async #reportAgain(): Promise<void> {
+    try {
+      await this.#node?.look({ again: true });
+      await this.#pods?.reportAgain();
+    } catch (error) {
+      // The cloud asks again as long as it is of that opinion.
+      if (!this.#stop.signal.aborted) this.#log.warn({ err: error }, "cannot report everything again");
+    }
   }
 
   /** Keeps the pods' network as the cloud's Node says, across changes and failures. */
@@ -292,6 +304,14 @@ export class Agent implements AsyncDisposable {
               mend: "Pods go on without it, and the agent keeps trying; check the network and that the cloud runs",
             },
           ]),
+      ...(this.#cache?.problem
+        ? [
+            {
+              what: `Cannot write the edge's memory: ${this.#cache.problem}`,
+              mend: `Make room on the disk of ${this.#options.dataDir}; pods go on, but what happens now is forgotten by a restart`,
+            },
+          ]
+        : []),
       ...(this.#options.otherProblems?.() ?? []),
     ];
   }

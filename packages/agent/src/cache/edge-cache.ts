@@ -1,5 +1,5 @@
 import type { Clock, Logger } from "@skerry/base";
-import { transaction, type Database, type Statement } from "@skerry/base/sqlite";
+import { sqliteErrorOf, transaction, type Database, type Statement } from "@skerry/base/sqlite";
 import type { ConfigMap, Node, Pod, Secret } from "@skerry/machinery/types";
 import { objectId, type HeldObject, type Message, type ObjectName, type Report, type StateChange } from "@skerry/wire";
 import type { LinkCache } from "../link/ports.ts";
@@ -42,6 +42,7 @@ export class EdgeCache implements LinkCache, ConfigSource, AsyncDisposable {
   #flushing: Promise<void> | undefined;
   #messageCount: number;
   #closed = false;
+  #problem = "";
 
   readonly reports: TableOutbox<Report>;
   readonly messages: TableOutbox<Message>;
@@ -138,6 +139,11 @@ export class EdgeCache implements LinkCache, ConfigSource, AsyncDisposable {
     return this.#isComplete;
   }
 
+  /** Why nothing can be written; empty when the last write succeeded. */
+  get problem(): string {
+    return this.#problem;
+  }
+
   /** Calls `listener` after each commit with what it was about; returns what ends that. */
   onChange(listener: (changed: readonly ObjectName[]) => void): () => void {
     this.#listeners.add(listener);
@@ -185,17 +191,21 @@ export class EdgeCache implements LinkCache, ConfigSource, AsyncDisposable {
 
   /** Keeps what is to be remembered of a pod and, in the same transaction, queues what the cloud is to learn of it. */
   async saveFacts(facts: PodFacts, report?: Report): Promise<void> {
-    // Readers see it at once: it is what the pod's one worker goes on with. A write that fails is repeated by its next one.
-    this.#facts.set(facts.uid, facts);
     await this.#write(
       () => {
         this.#sql.putFacts.run(facts.uid, JSON.stringify(facts));
         if (report) this.#putReport(report);
       },
       () => {
+        this.#facts.set(facts.uid, facts);
         if (report) this.reports.added();
       },
     );
+  }
+
+  /** Remembers it until the process ends, for want of a disk that takes it. */
+  holdFacts(facts: PodFacts): void {
+    this.#facts.set(facts.uid, facts);
   }
 
   /** Forgets a pod of which nothing is left here and that the cloud no longer has here. */
@@ -300,9 +310,12 @@ export class EdgeCache implements LinkCache, ConfigSource, AsyncDisposable {
       });
     } catch (error) {
       this.#messageCount = countBefore;
+      // What is wrong with one write alone, such as a value of a wrong type, is no trouble of the disk.
+      if (sqliteErrorOf(error) !== undefined) this.#problem = error instanceof Error ? error.message : String(error);
       if (last) for (const { reject } of writes) reject(error);
       return false;
     }
+    this.#problem = "";
     for (const { kept, resolve } of writes) {
       kept();
       resolve();

@@ -267,6 +267,28 @@ describe("PodLoop", () => {
     assert.equal(edge.reported(kept)?.status.phase, "Running");
   });
 
+  it("goes on while the disk takes no writes, and tells afterwards what happened meanwhile", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    await edge.cache.reports.acknowledge(Number.MAX_SAFE_INTEGER);
+    const save = edge.cache.saveFacts.bind(edge.cache);
+    edge.cache.saveFacts = () => Promise.reject(new Error("database or disk is full"));
+    edge.runtime.exit("web", "main", 1);
+    await edge.settle();
+    assert.equal(edge.runtime.isRunning("web", "main"), true);
+    assert.equal(edge.reported(web), undefined);
+    await edge.put(deleted(web));
+    await edge.settle();
+    assert.equal(edge.reported(web), undefined);
+    edge.cache.saveFacts = save;
+    await edge.pass(10_000, 1_000);
+    assert.equal(edge.reported(web)?.gone, true);
+    assert.equal(edge.reported(web)?.status.containerStatuses?.[0]?.restartCount, 1);
+  });
+
   it("says what it cannot do instead of doing it wrong", async () => {
     await using edge = await EdgeFixture.create();
     await edge.start((runtime) => runtime.addImage("app:1"));

@@ -39,6 +39,8 @@ const RESYNC_MS = 60_000;
 const POLL_MS = 5_000;
 /** The runtime went away: it may be back within a second or two, and pods that write much stand still until then. */
 const RUNTIME_RETRY = { initialMs: 200, maxMs: 2_000 };
+/** A disk that took no writes is tried again. */
+const UNSAVED_RETRY_MS = 5_000;
 /** Looks within one run of a pod before others get their turn. */
 const MAX_ROUNDS = 20;
 
@@ -50,8 +52,8 @@ interface PodMemory {
   run: AbortController | undefined;
   /** What the current run works from, to tell whether a change makes it pointless. */
   basis: string;
-  /** Facts that could not be written. */
-  isUnsaved: boolean;
+  /** Facts that could not be written, and what the cloud is to learn with them. */
+  unsaved: { report: Report | undefined } | undefined;
   /** Instances whose wait after a crash was told. */
   told: Set<string>;
 }
@@ -126,6 +128,15 @@ export class PodLoop implements AsyncDisposable {
   retryAll(): void {
     for (const { troubles } of this.#memory.values()) troubles.pod = undefined;
     this.lookAtAll();
+  }
+
+  /** Queues what was last reported of each pod once more: the cloud has written over it. */
+  async reportAgain(): Promise<void> {
+    const { cache } = this.#options;
+    for (const [uid, { pod }] of cache.pods()) {
+      const facts = cache.facts(uid);
+      if (facts?.status) await cache.report(reportOf(pod, facts, facts.finished));
+    }
   }
 
   /** Aborts what is being done, at whatever point, and waits until it has ended. Pods go on. */
@@ -371,13 +382,16 @@ export class PodLoop implements AsyncDisposable {
     }
     // A pod that was never reported and of which nothing has run leaves nothing to remember.
     const isBlank = before.status === undefined && report === undefined && Object.keys(next.containers).length === 0;
-    if ((next === before && !memory.isUnsaved) || isBlank) return;
+    if ((next === before && !memory.unsaved) || isBlank) return;
+    report ??= memory.unsaved?.report;
     try {
       await cache.saveFacts(next, report);
-      memory.isUnsaved = false;
+      memory.unsaved = undefined;
     } catch (error) {
       // A full disk must not keep a crashed container from being restarted: remembered in memory, written when it can be.
-      memory.isUnsaved = true;
+      cache.holdFacts(next);
+      memory.unsaved = { report };
+      this.#queue.addAfter(next.uid, UNSAVED_RETRY_MS);
       log.warn({ pod: this.#nameOf(next.uid), err: error }, "cannot write what is to be remembered of the pod");
     }
   }
@@ -501,7 +515,7 @@ export class PodLoop implements AsyncDisposable {
         prepared: "",
         run: undefined,
         basis: "",
-        isUnsaved: false,
+        unsaved: undefined,
         told: new Set(),
       };
       this.#memory.set(uid, memory);
