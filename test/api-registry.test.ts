@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { kinds, statusOf, type Kind, type KubeObject, type StatusError } from "@skerry/machinery";
+import {
+  kinds,
+  statusOf,
+  StorageUnavailableError,
+  type Kind,
+  type KubeObject,
+  type StatusError,
+} from "@skerry/machinery";
+import { MemoryLog } from "@skerry/store";
+import { FaultyLog } from "@skerry/store/testing";
 import { objectOf, registryWorld, type RegistryWorld } from "./registry-world.ts";
 
 const NOTHING = {};
@@ -632,12 +641,46 @@ describe("acts on pods", () => {
     );
   });
 
-  it("eviction deletes the pod", async () => {
+  it("eviction deletes the pod, unless it is a rehearsal", async () => {
     await using world = await registryWorld();
-    await create(world, kinds.Pod, "p", { spec: podSpec });
+    const { revision } = await create(world, kinds.Pod, "p", { spec: podSpec });
+    await world.client.create(
+      kinds.Pod,
+      {
+        apiVersion: "policy/v1",
+        kind: "Eviction",
+        metadata: at("p"),
+        deleteOptions: { dryRun: ["All"] },
+      } as never,
+      { subresource: "eviction" },
+    );
+    assert.equal((await world.client.get(kinds.Pod, at("p"))).revision, revision);
     await world.client.create(kinds.Pod, { apiVersion: "policy/v1", kind: "Eviction", metadata: at("p") } as never, {
       subresource: "eviction",
     });
     assert.equal((await failureOf(world.client.get(kinds.Pod, at("p")))).code, 404);
+  });
+});
+
+describe("a storage that cannot write", () => {
+  it("is told as unavailable, changes nothing, and is used again when it can", async () => {
+    const log = new FaultyLog(new MemoryLog());
+    await using world = await registryWorld(log);
+    const created = await create(world, kinds.ConfigMap, "a", { data: { k: "1" } });
+    log.beforeCommit = () => Promise.reject(new StorageUnavailableError("Cannot write: the disk is full"));
+    const patch = { type: "merge-patch+json", body: { data: { k: "2" } } } as const;
+    for (const request of [
+      create(world, kinds.ConfigMap, "b"),
+      world.client.patch(kinds.ConfigMap, at("a"), patch),
+      world.client.delete(kinds.ConfigMap, at("a")),
+    ]) {
+      const failure = await failureOf(request);
+      assert.deepEqual([failure.code, failure.reason, failure.retryAfterSeconds], [503, "ServiceUnavailable", 1]);
+      assert.match(failure.message, /the disk is full/);
+    }
+    assert.equal((await world.client.get(kinds.ConfigMap, at("a"))).revision, created.revision);
+    log.beforeCommit = () => undefined;
+    await world.client.patch(kinds.ConfigMap, at("a"), patch);
+    await create(world, kinds.ConfigMap, "b");
   });
 });

@@ -9,7 +9,7 @@ import {
 } from "@skerry/apiserver";
 import type { Client } from "@skerry/client";
 import type { Kind, KubeObject } from "@skerry/machinery";
-import { MemoryLog, Store } from "@skerry/store";
+import { MemoryLog, Store, type CommitLog } from "@skerry/store";
 
 /** A registry over the real store, and a client of it that may do everything. Time stands still until the test moves it. */
 export interface RegistryWorld extends AsyncDisposable {
@@ -27,9 +27,9 @@ export interface RegistryWorld extends AsyncDisposable {
 export const ALLOW_ALL = { authorize: () => ({ allowed: true, reason: "" }) };
 const NO_ESCALATION = { checkEscalation: () => undefined, checkBinding: () => undefined };
 
-export async function registryWorld(): Promise<RegistryWorld> {
+export async function registryWorld(log: CommitLog = new MemoryLog()): Promise<RegistryWorld> {
   const clock = new FakeClock();
-  const store = new Store({ log: new MemoryLog() });
+  const store = new Store({ log });
   await store.start();
   const api = new Registry({ storage: store, admission: defaultAdmission(store, NO_ESCALATION), clock });
   const warnings: string[] = [];

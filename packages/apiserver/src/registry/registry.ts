@@ -219,7 +219,9 @@ export class Registry implements Api {
     act.validate?.(body, errors);
     if (errors.length > 0) throw invalid(act.kind, key.name, errors);
     if (act.deletion) {
-      await deleteObject(this.#core, context, row, key, act.deletion(body));
+      const options = act.deletion(body);
+      const dryRun = context.dryRun || options.dryRun === true;
+      await deleteObject(this.#core, { ...context, dryRun }, row, key, options);
       return success();
     }
     const view: ViewRow = { form: "view", name, verbs: [], write: (wanted, old) => act.write?.(wanted, old) ?? old };

@@ -18,8 +18,10 @@ const eviction: ActRow<Pod> = {
   verbs: ["create"],
   kind: kinds.Eviction as Kind,
   deletion: (body) => {
-    const { gracePeriodSeconds, preconditions } = (body as Eviction).deleteOptions ?? {};
+    const { dryRun = [], gracePeriodSeconds, preconditions } = (body as Eviction).deleteOptions ?? {};
     return {
+      // What `kubectl drain --dry-run=server` sends.
+      ...(dryRun.length > 0 && { dryRun: true }),
       ...(gracePeriodSeconds !== undefined && { gracePeriodSeconds }),
       ...(preconditions !== undefined && { preconditions }),
     };
