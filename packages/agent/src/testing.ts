@@ -4,3 +4,4 @@ export { loadMachine, newMachine, saveMachine, type Machine } from "./runtime/fa
 export { scriptOf, type Script } from "./runtime/fake/script.ts";
 export { noCgroups } from "./pods/cgroups.ts";
 export { noMounts } from "./volumes/mounts.ts";
+export { runtimeContract, type RuntimeUnderTest } from "./runtime/runtime-contract.ts";

@@ -75,8 +75,8 @@ export class NodeReporter implements AsyncDisposable {
     await this.#running;
   }
 
-  /** Looks at machine and runtime and reports what is new. */
-  async look(): Promise<void> {
+  /** Looks at machine and runtime and reports what is new; or everything, where the cloud has written over what was reported. */
+  async look({ again = false }: { again?: boolean } = {}): Promise<void> {
     const { cache, clock, nodeName, version, maxPods = MAX_PODS } = this.#options;
     this.#machine = await this.#options.readMachine();
     await this.#lookAtRuntime();
@@ -97,7 +97,7 @@ export class NodeReporter implements AsyncDisposable {
       before,
       nowMs: clock.now(),
     });
-    if (before && withoutHeartbeats(before) === withoutHeartbeats(status)) return;
+    if (!again && before && withoutHeartbeats(before) === withoutHeartbeats(status)) return;
     const node: Node = { apiVersion: "v1", kind: "Node", metadata: { name: nodeName, labels: this.#labels() }, status };
     const bytes = Buffer.from(JSON.stringify(node));
     await cache.report({ resource: "nodes", namespace: "", name: nodeName, uid: "", gone: false, bytes });
