@@ -230,7 +230,7 @@ export class Agent implements AsyncDisposable {
       await this.#node?.look({ again: true });
       await this.#pods?.reportAgain();
     } catch (error) {
-      // The cloud asks again as long as it is of that opinion.
+      // The cloud asks again with the next renewal of the lease.
       if (!this.#stop.signal.aborted) this.#log.warn({ err: error }, "cannot report everything again");
     }
   }

@@ -110,7 +110,7 @@ export class Hub implements AsyncDisposable {
     const shared = { client: options.client, clock: this.#clock, random: this.#random, log: this.#log };
     this.#nodes = options.informers.of(kinds.Node);
     this.#wanted = new Wanted(options.informers);
-    this.#leases = new Leases(shared);
+    this.#leases = new Leases({ ...shared, renewed: (node) => this.#correct(node) });
     this.#duplicates = new Duplicates(shared);
     this.#join = new Join({ ...shared, authority: options.authority });
     this.#strangers = new RateLimit({ burst: 5, perSecond: 1 / 60, clock: this.#clock });
@@ -204,10 +204,7 @@ export class Hub implements AsyncDisposable {
         this.sessions.admit(self, hello);
         this.#leases.keep(identity);
       },
-      onOpened: (opened) => {
-        const known = this.#nodes.get({ namespace: "", name: identity.node })?.decode();
-        if (known && isTakenForLost(known)) opened.askAgain();
-      },
+      onOpened: () => this.#correct(identity.node),
       serve: (request) => this.#serve(identity, request),
     });
     const running = link.run().then(() => {
@@ -253,7 +250,15 @@ export class Hub implements AsyncDisposable {
     const link = this.sessions.locate(name);
     if (!node) this.sessions.forget(name);
     else if (link && node.metadata.uid !== link.identity.uid) this.sessions.forget(name);
-    else if (link && isTakenForLost(node)) link.askAgain();
+    else this.#correct(name);
+  }
+
+  /** Asks a linked edge for its own word where the cloud has written that it is lost. Looked at with each renewal of its lease. */
+  #correct(name: string): void {
+    const link = this.sessions.locate(name);
+    if (!link) return;
+    const node = this.#nodes.get({ namespace: "", name })?.decode();
+    if (node && isTakenForLost(node)) link.askAgain();
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -14,6 +14,8 @@ export interface LeasesOptions {
   clock: Clock;
   random: () => number;
   log: Logger;
+  /** Told of a node after each renewal. */
+  renewed?: (node: string) => void;
 }
 
 interface Kept {
@@ -58,6 +60,7 @@ export class Leases {
     const { node } = kept.identity;
     try {
       kept.lease = await this.#write(kept);
+      if (this.#kept.get(node) === kept) this.#options.renewed?.(node);
     } catch (error) {
       kept.lease = undefined;
       if (this.#stop.signal.aborted) return;

@@ -42,7 +42,7 @@ export interface NodeLinkOptions {
   messages?: Outbox<Message> | undefined;
   /** Makes this the node's session, or throws the goodbye. */
   admit: (link: NodeLink, hello: Hello) => void;
-  onOpened: (link: NodeLink) => void;
+  onOpened: () => void;
   /** Serves what the edge asks for. */
   serve: StreamHandler;
 }
@@ -164,7 +164,7 @@ export class NodeLink {
   #opened({ inSync }: Welcome): void {
     const { messages, log } = this.#options;
     log.info({ inSync }, "session opened");
-    this.#options.onOpened(this);
+    this.#options.onOpened();
     if (inSync) this.#start();
     if (!messages) return;
     this.#messages = new OutboxSender({
