@@ -13,7 +13,7 @@ import type { ApiList } from "../api.ts";
 import { decodeContinue, encodeContinue } from "./continue-token.ts";
 import { resourceName, type Core } from "./core.ts";
 import type { KindRow } from "./kind-row.ts";
-import { parseRevision, waitForRevision } from "./revisions.ts";
+import { newestRevision, parseRevision, waitForRevision } from "./revisions.ts";
 import { filterOf, type Filter } from "./selection.ts";
 
 const TOO_OLD_TOKEN =
@@ -36,7 +36,7 @@ interface Start {
 export async function listObjects(core: Core, row: KindRow, options: ListOptions): Promise<ApiList> {
   validate(options);
   const filter = filterOf(row, options);
-  const start = await startOf(core, options);
+  const start = await startOf(core, row, options);
   try {
     return collect(core, row, filter, start, options.limit ?? 0);
   } catch (error) {
@@ -46,7 +46,7 @@ export async function listObjects(core: Core, row: KindRow, options: ListOptions
   }
 }
 
-async function startOf(core: Core, options: ListOptions): Promise<Start> {
+async function startOf(core: Core, row: KindRow, options: ListOptions): Promise<Start> {
   if (options.continue !== undefined && options.continue !== "") {
     if (parseRevision(options.resourceVersion) !== undefined) {
       throw badRequest("specifying resource version is not allowed when using continue");
@@ -56,7 +56,7 @@ async function startOf(core: Core, options: ListOptions): Promise<Start> {
   }
   const revision = parseRevision(options.resourceVersion);
   if (revision === undefined) return {};
-  await waitForRevision(core, revision, options.signal);
+  await waitForRevision(core, row, revision, options.signal);
   // A limited list with a revision and no match is exact by old custom.
   const exact = options.resourceVersionMatch === "Exact" || (!options.resourceVersionMatch && (options.limit ?? 0) > 0);
   return exact ? { at: revision } : {};
@@ -71,7 +71,7 @@ function collect(core: Core, row: KindRow, filter: Filter, start: Start, limit: 
     (namespace !== undefined || !row.kind.namespaced)
   ) {
     const found = core.storage.get(resourceName(row), { namespace: namespace ?? "", name });
-    return { revision: String(core.storage.revision), items: found && filter.matches(found) ? [found] : [] };
+    return { revision: String(newestRevision(core, row)), items: found && filter.matches(found) ? [found] : [] };
   }
 
   const where = { ...(namespace !== undefined && { namespace }), ...start };

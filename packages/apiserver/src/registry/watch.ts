@@ -6,7 +6,7 @@ import { resourceName, type Core } from "./core.ts";
 import { FromBytes, withRevision } from "./encoding.ts";
 import type { KindRow } from "./kind-row.ts";
 import { selected } from "./list.ts";
-import { parseRevision, waitForRevision } from "./revisions.ts";
+import { newestRevision, parseRevision, waitForRevision } from "./revisions.ts";
 import { filterOf, type Filter } from "./selection.ts";
 
 /** How often a quiet watch tells its revision, so that it can be resumed from there, in milliseconds. */
@@ -26,7 +26,7 @@ export async function* watchObjects(
   const filter = filterOf(row, options);
   let since = parseRevision(options.resourceVersion);
   try {
-    if (since !== undefined) await waitForRevision(core, since, signal);
+    if (since !== undefined) await waitForRevision(core, row, since, signal);
     if (options.sendInitialEvents === true || (options.sendInitialEvents === undefined && since === undefined)) {
       const { revision, items } = selected(core, row, options);
       since = revision;
@@ -35,11 +35,12 @@ export async function* watchObjects(
         yield { type: "BOOKMARK", revision: String(revision), initialEventsEnd: true };
       }
     }
-    since ??= core.storage.revision;
+    since ??= newestRevision(core, row);
     yield* changes(core, row, filter, since, options);
   } catch (error) {
     if (signal.aborted) return;
-    if (error instanceof CompactedError) throw expired(`too old resource version: ${since} (${core.storage.revision})`);
+    if (error instanceof CompactedError)
+      throw expired(`too old resource version: ${since} (${newestRevision(core, row)})`);
     if (error instanceof WatcherTooSlowError)
       throw expired("The watch was too slow to follow and was dropped; list again");
     throw error;
@@ -71,8 +72,7 @@ async function* changes(
     for (;;) {
       const next = await reader.next(bookmarkAt - core.clock.monotonic());
       if (next === "done") return;
-      // Storage hands over at once what is committed: who has nothing to read has seen all up to its revision.
-      const seen = next === "late" ? core.storage.revision : next.revision;
+      const seen = next === "late" ? source.revision : next.revision;
       const event = next === "late" ? undefined : eventOf(core, next, filter);
       if (event) {
         told = seen;
