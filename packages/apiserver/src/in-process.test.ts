@@ -74,6 +74,15 @@ describe("inProcessClient()", () => {
     assert.deepEqual(contexts, []);
   });
 
+  it("asks again before a change that makes the object", async () => {
+    const { client, asked, contexts } = clientOf();
+    await client.update(kinds.Pod, { metadata: { name: "p", namespace: "x" } } as never);
+    assert.equal(asked.length, 1);
+    contexts[0]?.authorizeCreate?.();
+    const rest = { group: "", version: "v1", resource: "pods", namespace: "x", subresource: "", name: "p" };
+    assert.deepEqual(asked[1], { verb: "create", ...rest });
+  });
+
   it("doesn't find kinds that aren't served", async () => {
     const { client } = clientOf();
     const failure = await failureOf(client.get(kinds.Lease, { namespace: "x", name: "l" }));

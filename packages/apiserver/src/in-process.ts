@@ -101,7 +101,7 @@ class InProcessClient implements Client {
     const { name = "", namespace = "" } = object.metadata;
     const key = { name, namespace };
     const resource = this.#allowed(kind, { verb: "update", subresource: options.subresource, ...key });
-    const { object: written } = await this.#api.update(this.#context(options), resource, key, {
+    const { object: written } = await this.#api.update(this.#changing(kind, key, options), resource, key, {
       body: { object, problems: [] },
       ...(options.subresource && { subresource: options.subresource }),
     });
@@ -123,7 +123,7 @@ class InProcessClient implements Client {
       ...("force" in patch && patch.force !== undefined && { force: patch.force }),
       ...(options.subresource && { subresource: options.subresource }),
     };
-    const { object } = await this.#api.patch(this.#context(options), resource, key, request);
+    const { object } = await this.#api.patch(this.#changing(kind, key, options), resource, key, request);
     return object as Encoded<T>;
   }
 
@@ -142,6 +142,15 @@ class InProcessClient implements Client {
       subresource === "" ? served?.verbs : served?.subresources.find((sub) => sub.name === subresource)?.verbs;
     if (!served || !verbs?.includes(verb)) throw resourceNotFound();
     return served;
+  }
+
+  /** The context of a write that may turn out to make the object: only who may create may do that. */
+  #changing({ group, version, resource }: Kind, key: ObjectKey, options: WriteOptions): RequestContext {
+    const attributes = { verb: "create", group, version, resource, subresource: "", ...key };
+    return {
+      ...this.#context(options),
+      authorizeCreate: () => demand(this.#authorizer, this.#user, attributes),
+    };
   }
 
   #context({ dryRun, fieldManager, signal }: WriteOptions): RequestContext {
