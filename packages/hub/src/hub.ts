@@ -4,25 +4,14 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import {
-  checkPeerCertificate,
-  keyToPem,
-  silentLogger,
-  systemClock,
-  toPem,
-  type CertificateError,
-  type Clock,
-  type Identity,
-  type Logger,
-} from "@skerry/base";
+import { keyToPem, silentLogger, systemClock, toPem, type Clock, type Identity, type Logger } from "@skerry/base";
 import type { Client, Informer, Informers } from "@skerry/client";
-import { isNotFound, kinds, serviceUnavailable } from "@skerry/machinery";
+import { kinds, serviceUnavailable } from "@skerry/machinery";
 import type { Node } from "@skerry/machinery/types";
 import {
   CA_PATH,
   JOIN_PATH,
   LINK_PATH,
-  PROBLEM_HEADER,
   RENEW_PATH,
   StreamError,
   WebSocketAcceptor,
@@ -36,9 +25,11 @@ import {
   type StreamRequest,
   type StreamResponse,
 } from "@skerry/wire";
-import { identityOf, RENEWAL_GRACE_MS, type NodeIdentity } from "./identity.ts";
-import { Join, RefusedError } from "./join/join.ts";
-import { RateLimit } from "./join/rate-limit.ts";
+import { RENEWAL_GRACE_MS, type NodeIdentity } from "./identity.ts";
+import { Gatekeeper } from "./gatekeeper.ts";
+import { jsonBody, refuseUpgrade, retryHeader, sendText } from "./http.ts";
+import { Join } from "./join/join.ts";
+import { RefusedError } from "./refused-error.ts";
 import { deleteExpiredTokens } from "./join/tokens.ts";
 import { Duplicates } from "./sessions/duplicates.ts";
 import { Leases } from "./sessions/leases.ts";
@@ -50,8 +41,6 @@ import { Wanted } from "./sync/wanted.ts";
 const HEARTBEAT_MS = 5000;
 /** How long a TLS handshake, and the head of a request, may take. */
 const HANDSHAKE_MS = 10_000;
-/** A join request is a token, a name and a CSR. */
-const MAX_BODY_BYTES = 32 << 10;
 /** How long an edge waits while the hub is starting. */
 const NOT_READY_RETRY_MS = 1000;
 /** How often tokens that have expired are deleted. */
@@ -95,7 +84,7 @@ export class Hub implements AsyncDisposable {
   readonly #leases: Leases;
   readonly #duplicates: Duplicates;
   readonly #join: Join;
-  readonly #strangers: RateLimit;
+  readonly #gatekeeper: Gatekeeper;
   readonly #acceptor = new WebSocketAcceptor();
   readonly #server: https.Server;
   readonly #running = new Set<Promise<void>>();
@@ -113,7 +102,12 @@ export class Hub implements AsyncDisposable {
     this.#leases = new Leases({ ...shared, renewed: (node) => this.#correct(node) });
     this.#duplicates = new Duplicates(shared);
     this.#join = new Join({ ...shared, authority: options.authority });
-    this.#strangers = new RateLimit({ burst: 5, perSecond: 1 / 60, clock: this.#clock });
+    this.#gatekeeper = new Gatekeeper({
+      ...shared,
+      authority: options.authority.certificate,
+      nodes: this.#nodes,
+      signal: this.#stop.signal,
+    });
     this.sessions = new Sessions((node) => {
       this.#log.warn({ node }, "two devices use one identity");
       this.#duplicates.report(node);
@@ -181,7 +175,7 @@ export class Hub implements AsyncDisposable {
     }
   }
 
-  /** Serves a link of a node whose identity was proved, over any transport. */
+  /** Takes a link of a node whose identity is proved, over any transport: TLS, or one within this process. */
   accept(identity: NodeIdentity, transport: FrameTransport): void {
     const { client, informers, version, heartbeatMs = HEARTBEAT_MS, budgetFor, messagesFor } = this.#options;
     const link: NodeLink = new NodeLink({
@@ -264,11 +258,11 @@ export class Hub implements AsyncDisposable {
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const answer = await this.#route(request);
-      send(response, 200, JSON.stringify(answer), { "content-type": "application/json" });
+      sendText(response, 200, JSON.stringify(answer), { "content-type": "application/json" });
     } catch (error) {
       if (!(error instanceof RefusedError)) this.#log.error({ err: error, path: request.url }, "request failed");
       const refused = error instanceof RefusedError ? error : new RefusedError(500, "Internal error");
-      send(response, refused.status, refused.message, retryHeader(refused.retryAfterMs));
+      sendText(response, refused.status, refused.message, retryHeader(refused.retryAfterMs));
     }
   }
 
@@ -285,7 +279,7 @@ export class Hub implements AsyncDisposable {
     }
     if (path === RENEW_PATH) {
       // An edge that was away for longer than its certificate lasts still proves by it who asks.
-      const identity = await this.#identify(request.socket as TLSSocket, { graceMs: RENEWAL_GRACE_MS });
+      const identity = await this.#gatekeeper.identify(request.socket as TLSSocket, { graceMs: RENEWAL_GRACE_MS });
       return this.#join.renew(identity, await jsonBody(request));
     }
     throw new RefusedError(404, `Nothing is served at ${request.method} ${path}`);
@@ -300,58 +294,12 @@ export class Hub implements AsyncDisposable {
       if (request.url?.split("?")[0] !== LINK_PATH || !offersSubprotocol(request)) {
         throw new RefusedError(400, "This is no link of a protocol that the hub speaks");
       }
-      const identity = await this.#identify(socket as TLSSocket, { graceMs: 0 });
+      const identity = await this.#gatekeeper.identify(socket as TLSSocket, { graceMs: 0 });
       this.#acceptor.accept(request, socket, head, (transport) => this.accept(identity, transport));
     } catch (error) {
       if (!(error instanceof RefusedError)) this.#log.error({ err: error }, "link could not be accepted");
       const refused = error instanceof RefusedError ? error : new RefusedError(500, "Internal error");
       refuseUpgrade(socket, refused);
-    }
-  }
-
-  /** Who is at the other end, checked anew for every connection: by our CA, our usage, our name, not revoked, and only then by time. */
-  async #identify(socket: TLSSocket, { graceMs }: { graceMs: number }): Promise<NodeIdentity> {
-    const certificate = socket.getPeerX509Certificate();
-    const authorities = [this.#options.authority.certificate];
-    const problem = checkPeerCertificate(certificate, { authorities, usage: "client", clock: this.#clock });
-    const isOurs = !problem || problem.problem === "expired" || problem.problem === "not-yet-valid";
-    const identity = certificate && isOurs ? identityOf(certificate) : undefined;
-    if (!identity) throw this.#refused(socket, problem, problem?.message ?? "The certificate names no node");
-    if (!(await this.#exists(identity))) {
-      const message = `Node "${identity.node}" was deleted, or joined anew on another machine: join again`;
-      throw this.#refused(socket, undefined, message, 403);
-    }
-    // Our own signature is from the future: a clock is behind, and most likely ours.
-    if (!problem || problem.problem === "not-yet-valid") {
-      if (problem) this.#log.warn({ node: identity.node, detail: problem.message }, "clock is behind");
-      return identity;
-    }
-    const overdueMs = certificate ? this.#clock.now() - certificate.validToDate.getTime() : Infinity;
-    if (problem.problem === "expired" && overdueMs <= graceMs) return identity;
-    throw this.#refused(socket, problem, problem.message);
-  }
-
-  #refused(socket: TLSSocket, problem: CertificateError | undefined, message: string, status = 401): RefusedError {
-    const source = socket.remoteAddress ?? "";
-    const fields = { source, problem: problem?.problem, detail: message };
-    // Strangers do not fill the log: each says it a few times, then once a minute.
-    if (this.#strangers.waitMs(source) > 0) this.#log.debug(fields, "certificate refused");
-    else this.#log.warn(fields, "certificate refused");
-    this.#strangers.count(source);
-    const text = problem ? `${message} (${problem.problem})` : message;
-    return new RefusedError(status, text, { problem: problem?.problem });
-  }
-
-  /** Whether the node of a certificate is still the one that joined. What the live copy does not know yet is asked of the API. */
-  async #exists({ node, uid }: NodeIdentity): Promise<boolean> {
-    const key = { namespace: "", name: node };
-    if (this.#nodes.get(key)?.decode().metadata.uid === uid) return true;
-    try {
-      const found = await this.#options.client.get<Node>(kinds.Node, key, { signal: this.#stop.signal });
-      return found.decode().metadata.uid === uid;
-    } catch (error) {
-      if (isNotFound(error)) return false;
-      throw error;
     }
   }
 
@@ -373,44 +321,3 @@ export class Hub implements AsyncDisposable {
 /** Whether the cloud has written over a node's conditions because it was out of sight (status Unknown is never an edge's own word). */
 const isTakenForLost = (node: Node): boolean =>
   node.status?.conditions?.some(({ status }) => status === "Unknown") ?? false;
-
-/** Reads a bounded JSON object. */
-async function jsonBody(body: AsyncIterable<Uint8Array>): Promise<object> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES) throw new RefusedError(413, `The request is longer than ${MAX_BODY_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.concat(chunks).toString("utf8"));
-  } catch {
-    throw new RefusedError(400, "The request is not JSON");
-  }
-  if (typeof value !== "object" || value === null) throw new RefusedError(400, "The request is not a JSON object");
-  return value;
-}
-
-/** Retry-After (RFC 9110, 10.2.3) counts whole seconds. */
-const retryHeader = (retryAfterMs: number | undefined): Record<string, string> =>
-  retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
-
-function send(response: ServerResponse, status: number, text: string, headers: Record<string, string>): void {
-  if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", connection: "close", ...headers });
-  response.end(text);
-}
-
-function refuseUpgrade(socket: Duplex, { status, message, retryAfterMs, problem }: RefusedError): void {
-  const headers = {
-    ...retryHeader(retryAfterMs),
-    ...(problem && { [PROBLEM_HEADER]: problem }),
-    "content-type": "text/plain; charset=utf-8",
-    connection: "close",
-  };
-  const lines = Object.entries({ ...headers, "content-length": String(Buffer.byteLength(message)) });
-  const head = [`HTTP/1.1 ${status} Refused`, ...lines.map(([name, value]) => `${name}: ${value}`)].join("\r\n");
-  socket.end(`${head}\r\n\r\n${message}`);
-}

@@ -1,17 +1,10 @@
 import { createHash, type KeyObject } from "node:crypto";
-import {
-  DerError,
-  readCsr,
-  toPem,
-  type CertificateProblem,
-  type Clock,
-  type Identity,
-  type Logger,
-} from "@skerry/base";
+import { DerError, readCsr, toPem, type Clock, type Identity, type Logger } from "@skerry/base";
 import type { Client } from "@skerry/client";
 import { checkDns1123Subdomain, isAlreadyExists, kinds } from "@skerry/machinery";
 import type { Node } from "@skerry/machinery/types";
 import { issueNodeCertificate, type NodeIdentity } from "../identity.ts";
+import { RefusedError } from "../refused-error.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { checkToken } from "./tokens.ts";
 
@@ -20,26 +13,6 @@ const JOIN_KEY = "skerry.io/join-key";
 
 /** What `kubectl get nodes` shows as the node's role. */
 const EDGE_ROLE = "node-role.kubernetes.io/edge";
-
-/** A request was refused: an HTTP status, and a sentence for the person at the machine. */
-export class RefusedError extends Error {
-  override name = "RefusedError";
-  readonly status: number;
-  readonly retryAfterMs: number | undefined;
-  /** What is wrong with the asker's certificate. */
-  readonly problem: CertificateProblem | undefined;
-
-  constructor(
-    status: number,
-    message: string,
-    { retryAfterMs, problem }: { retryAfterMs?: number; problem?: CertificateProblem | undefined } = {},
-  ) {
-    super(message);
-    this.status = status;
-    this.retryAfterMs = retryAfterMs;
-    this.problem = problem;
-  }
-}
 
 /** What a joining machine gets: PEM certificates, and who it is from now on. */
 export interface JoinAnswer {
