@@ -316,6 +316,7 @@ export class DeploymentController implements AsyncDisposable {
       // The revision makes sure that the plan was made from what is there.
       const body = { metadata: { resourceVersion: set.metadata.resourceVersion, annotations }, spec: { replicas } };
       await this.#client.patch(kinds.ReplicaSet, { namespace, name }, { type: "merge-patch+json", body }, { signal });
+      if (replicas === sizeOf(set)) continue;
       const direction = replicas > sizeOf(set) ? "up" : "down";
       const text = `Scaled ${direction} replica set ${name} from ${sizeOf(set)} to ${replicas}`;
       this.#events.record(referenceTo(kinds.Deployment, deployment), "Normal", "ScalingReplicaSet", text);

@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Deployment, ReplicaSet } from "@skerry/machinery/types";
-import { boundsOf, planCleanup, planRecreate, planRolling, planScaling, type Resize } from "./plan.ts";
+import fc from "fast-check";
+import {
+  boundsOf,
+  DESIRED_REPLICAS,
+  isScaling,
+  planCleanup,
+  planRecreate,
+  planRolling,
+  planScaling,
+  type Resize,
+} from "./plan.ts";
 
 const deployment = (spec: object): Deployment => ({ metadata: { name: "web" }, spec }) as unknown as Deployment;
 
@@ -82,6 +92,29 @@ describe("planScaling()", () => {
     const plan = sizes(planScaling(wish, set("new", 5, 2, max), [set("old", 8, 8, max)]));
     assert.equal((plan["new"] ?? 5) + (plan["old"] ?? 8), 23);
     assert.ok((plan["old"] ?? 0) > (plan["new"] ?? 0), "the larger set takes the larger share");
+  });
+});
+
+describe("isScaling()", () => {
+  it("ends once what planScaling() says is done, whatever the sets noted before", () => {
+    const sized = fc.record({ replicas: fc.nat(5), available: fc.nat(5), noted: fc.nat(5) });
+    const type = fc.constantFrom("RollingUpdate", "Recreate");
+    fc.assert(
+      fc.property(fc.nat(5), type, fc.array(sized, { minLength: 1, maxLength: 3 }), (wanted, strategy, found) => {
+        const wish = deployment({ replicas: wanted, strategy: { type: strategy } });
+        const sets = found.map(({ replicas, available, noted }, i) =>
+          set(`s${i}`, replicas, Math.min(available, replicas), { annotations: { [DESIRED_REPLICAS]: String(noted) } }),
+        );
+        for (let round = 0; isScaling(wish, sets); round++) {
+          assert.ok(round < 10, "it goes on for ever");
+          const [current, ...old] = sets;
+          for (const { set: each, replicas } of planScaling(wish, current, old)) {
+            each.spec = { ...each.spec, replicas } as NonNullable<ReplicaSet["spec"]>;
+            each.metadata.annotations = { [DESIRED_REPLICAS]: String(wanted) };
+          }
+        }
+      }),
+    );
   });
 });
 

@@ -83,16 +83,19 @@ export function planRecreate(
   return sizeOf(current) === wanted ? [] : [{ set: current, replicas: wanted }];
 }
 
-/** Whether the wanted number changed since the sets were sized. */
+/** Whether the wanted number changed since the sets were sized: a rollout waits until `planScaling` has nothing left to plan. */
 export const isScaling = (deployment: Deployment, sets: readonly ReplicaSet[]): boolean =>
-  sets.some((set) => {
-    const desired = set.metadata.annotations?.[DESIRED_REPLICAS];
-    return sizeOf(set) > 0 && desired !== undefined && Number(desired) !== wantedOf(deployment);
-  });
+  sets.some((set) => sizeOf(set) > 0 && isNotedOtherwise(deployment, set));
+
+function isNotedOtherwise(deployment: Deployment, set: ReplicaSet): boolean {
+  const noted = set.metadata.annotations?.[DESIRED_REPLICAS];
+  return noted !== undefined && Number(noted) !== wantedOf(deployment);
+}
 
 /**
  * New sizes when the wanted number itself changes: one set takes it whole; in the middle of a rollout each takes its share of the
- * difference, the largest first, so that a bad new version does not grow more than the good old one.
+ * difference, the largest first, so that a bad new version does not grow more than the good old one. A set that keeps its size is in the
+ * plan as well while it notes another wanted number, or the scaling would never end.
  */
 export function planScaling(
   deployment: Deployment,
@@ -103,11 +106,15 @@ export function planScaling(
   const sets = [...(current ? [current] : []), ...old];
   const active = sets.filter((set) => sizeOf(set) > 0);
   const [only] = active.length === 0 && current ? [current] : active;
-  if (active.length <= 1) return only && sizeOf(only) !== wanted ? [{ set: only, replicas: wanted }] : [];
+  const plan = (sizes: ReadonlyMap<ReplicaSet, number>): Resize[] =>
+    [...sizes]
+      .filter(([set, replicas]) => sizeOf(set) !== replicas || (replicas > 0 && isNotedOtherwise(deployment, set)))
+      .map(([set, replicas]) => ({ set, replicas }));
+  if (active.length <= 1) return only ? plan(new Map([[only, wanted]])) : [];
   if (current && availableOf(current) >= wanted && sizeOf(current) === wanted) {
-    return old.filter((set) => sizeOf(set) > 0).map((set) => ({ set, replicas: 0 }));
+    return plan(new Map(active.map((set) => [set, set === current ? wanted : 0])));
   }
-  if (deployment.spec?.strategy?.type === "Recreate") return [];
+  if (deployment.spec?.strategy?.type === "Recreate") return plan(new Map(active.map((set) => [set, sizeOf(set)])));
 
   const allowed = wanted > 0 ? wanted + boundsOf(deployment).surge : 0;
   const all = total(active, sizeOf);
@@ -126,7 +133,7 @@ export function planScaling(
   }
   const [first] = ordered;
   if (first && left !== 0) sizes.set(first, Math.max(0, (sizes.get(first) ?? 0) + left));
-  return changes(sizes);
+  return plan(sizes);
 }
 
 const changes = (sizes: ReadonlyMap<ReplicaSet, number>): Resize[] =>
