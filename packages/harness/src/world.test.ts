@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { kinds } from "@skerry/machinery";
+import type { Deployment, Node, Pod } from "@skerry/machinery/types";
+import { World } from "./world.ts";
+
+const deployment = (name: string, replicas: number): Deployment =>
+  ({
+    metadata: { name, namespace: "default" },
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: name } },
+      template: {
+        metadata: { labels: { app: name } },
+        spec: { containers: [{ name: "main", image: "example/web:1" }] },
+      },
+    },
+  }) as unknown as Deployment;
+
+async function pods(world: World): Promise<Pod[]> {
+  return (await world.client.list(kinds.Pod, { namespace: "default" })).items.map((item) => item.decode());
+}
+
+const isRunning = (pod: Pod): boolean => pod.status?.containerStatuses?.every(({ state }) => state?.running) ?? false;
+const containerIds = (all: Pod[]): (string | undefined)[] =>
+  all.flatMap((pod) => pod.status?.containerStatuses?.map(({ containerID }) => containerID) ?? []).toSorted();
+
+async function untilRunning(world: World, count: number): Promise<Pod[]> {
+  return world.until(`${count} pods running`, async () => {
+    const all = await pods(world);
+    return all.length === count && all.every(isRunning) ? all : undefined;
+  });
+}
+
+const readyOf = async (world: World, name: string): Promise<string | undefined> => {
+  const node = (await world.client.get<Node>(kinds.Node, { namespace: "", name })).decode();
+  return node.status?.conditions?.find(({ type }) => type === "Ready")?.status;
+};
+
+describe("World", () => {
+  it("spreads a deployment over its edges and runs it", async () => {
+    await using world = await World.create({ edges: 3 });
+    await world.until("the nodes to be Ready", async () => (await readyOf(world, "edge-2")) === "True");
+    await world.client.create(kinds.Deployment, deployment("web", 6));
+    const running = await untilRunning(world, 6);
+    assert.equal(new Set(running.map((pod) => pod.spec?.nodeName)).size, 3);
+    for (const edge of world.edges) assert.deepEqual(edge.machine.violations, []);
+  });
+
+  it("goes on without the cloud, through a reboot too, and finds every pod in place when the cloud returns", async () => {
+    await using world = await World.create({ edges: 1 });
+    const [edge] = world.edges;
+    assert.ok(edge);
+    await world.client.create(kinds.Deployment, deployment("web", 3));
+    const before = containerIds(await untilRunning(world, 3));
+
+    await world.stopCloud();
+    await world.advance(10 * 60_000);
+    await edge.reboot("removed");
+    const running = (): string[] =>
+      Object.values(edge.machine.containers)
+        .filter(({ state }) => state === "running")
+        .map(({ id }) => id)
+        .toSorted();
+    const rebooted = await world.until("the pods to run again", () => running().length === 3 && running());
+
+    await world.startCloud();
+    const after = await world.until("the statuses to be those after the reboot", async () => {
+      const all = await pods(world);
+      return all.length === 3 &&
+        all.every((pod) => isRunning(pod) && pod.status?.containerStatuses?.[0]?.restartCount === 1)
+        ? containerIds(all)
+        : undefined;
+    });
+    assert.notDeepEqual(after, before);
+    assert.deepEqual(after.map((id) => id?.replace(/^.*:\/\//, "")).toSorted(), rebooted);
+    await world.advance(60_000);
+    assert.deepEqual(containerIds(await pods(world)), after, "no pod was restarted by the cloud's return");
+  });
+
+  it("shows a node whose link is cut as unreachable, deletes none of its pods, and takes it back as it is", async () => {
+    await using world = await World.create({ edges: 1 });
+    const [edge] = world.edges;
+    assert.ok(edge);
+    await world.client.create(kinds.Deployment, deployment("web", 2));
+    const before = containerIds(await untilRunning(world, 2));
+
+    edge.cutLink();
+    await world.until("the node to be Unknown", async () => (await readyOf(world, "edge-0")) === "Unknown");
+    await world.advance(20 * 60_000);
+    assert.equal((await pods(world)).filter((pod) => pod.metadata.deletionTimestamp !== undefined).length, 0);
+
+    edge.mendLink();
+    await world.until("the node to be Ready", async () => (await readyOf(world, "edge-0")) === "True");
+    assert.deepEqual(containerIds(await untilRunning(world, 2)), before);
+  });
+});
