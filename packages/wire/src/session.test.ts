@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { FakeClock } from "@skerry/base/testing";
+import fc from "fast-check";
 import { encodeFrame, FRAME, LANE, packPayload, type FrameType } from "./frame.ts";
 import { memoryPair, type MemoryPairOptions } from "./memory-transport.ts";
 import { encodePut, type Hello, type Welcome } from "./payloads.ts";
@@ -138,6 +139,39 @@ describe("Session", () => {
       pair.b.send(bytes);
       assert.equal((await hub.ended).reason, "malformed-frame", what);
     }
+  });
+
+  it("survives whatever a peer sends, or ends by name", async () => {
+    const frame = fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      fc
+        .tuple(fc.constantFrom(...Object.values(FRAME)), fc.nat(4), fc.nat(5), fc.uint8Array({ maxLength: 40 }))
+        .map(([type, channel, seq, bytes]) =>
+          encodeFrame(LANE.state, type, { channel, seq, payload: { bytes, compressed: false } }),
+        ),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(frame, { maxLength: 8 }), async (frames) => {
+        const { a, b } = memoryPair();
+        const quiet = { held: () => {}, report: () => {}, message: () => {}, stateAck: () => {}, messageAck: () => {} };
+        const handlers: SessionHandlers = { hello: () => Promise.resolve(welcome), ...quiet };
+        const hub = new Session({ transport: a, side: "hub", clock: new FakeClock(), handlers });
+        hub.start();
+        b.start({ frame: () => {}, drained: () => {}, closed: () => {} });
+        b.send(encodeFrame(LANE.control, FRAME.hello, { payload: packPayload(Buffer.from(JSON.stringify(hello))) }));
+        await hub.opened;
+        for (const bytes of frames) b.send(bytes);
+        await turn();
+        await turn();
+        if (!hub.isOpen) {
+          const { reason, by } = await hub.ended;
+          // A goodbye may be among what was sent.
+          assert.ok(by === "peer" || reason === "malformed-frame", `${by} ${reason}`);
+        }
+        hub.close({ reason: "shutdown", message: "" });
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it("sends what is urgent before what waits in lower lanes, when the network is slow", async () => {
