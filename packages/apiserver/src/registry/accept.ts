@@ -11,7 +11,7 @@ import {
   type KubeObject,
   type StatusError,
 } from "@skerry/machinery";
-import type { DecodedBody } from "../api.ts";
+import type { DecodedBody, PatchRequest } from "../api.ts";
 import type { RequestContext } from "../request.ts";
 import { copyJson } from "./json.ts";
 
@@ -25,15 +25,15 @@ export function acceptBody(context: RequestContext, kind: Kind, { object, proble
   return checked(context, kind, object, problems, (message) => badRequest(handled + message));
 }
 
-/** The same for what a patch made of an object. */
+/** The same for what a patch made of an object. An error shows the patch, never what was there before. */
 export const acceptPatched = (
   context: RequestContext,
   kind: Kind,
   object: KubeObject,
-  problems: readonly string[],
+  { body, problems }: Pick<PatchRequest, "body" | "problems">,
 ): KubeObject =>
   checked(context, kind, object, problems, (message) =>
-    invalid({ group: "", kind: "" }, "", [fieldError.invalid("patch", JSON.stringify(object), message)]),
+    invalid({ group: "", kind: "" }, "", [fieldError.invalid("patch", JSON.stringify(body), message)]),
   );
 
 function checked(

@@ -52,7 +52,7 @@ async function patchLocked(
       const old = current.decode();
       const body = applies
         ? applied(core, context, row, view, old, request)
-        : acceptPatched(context, kind, patched(kind, view.read?.(old) ?? old, request), request.problems);
+        : acceptPatched(context, kind, patched(kind, view.read?.(old) ?? old, request), request);
       checkIdentity(row, key, body, current);
       return body;
     },
@@ -90,16 +90,16 @@ function applied(
   row: KindRow,
   view: ViewRow,
   live: KubeObject | undefined,
-  { body, force, problems }: PatchRequest,
+  request: PatchRequest,
 ): KubeObject {
-  const configuration = asObject(body as Json);
+  const configuration = asObject(request.body as Json);
   const result = applyFields(core, context, row, {
     view,
     live,
     configuration: view.kind ? inOwnForm(row, view, view.kind, configuration) : configuration,
-    force: force === true,
+    force: request.force === true,
   });
-  return acceptPatched(context, row.kind, result, problems);
+  return acceptPatched(context, row.kind, result, request);
 }
 
 /** A configuration of another kind, such as a Scale, as one of the object that it is a view of. */
