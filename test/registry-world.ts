@@ -4,6 +4,7 @@ import {
   defaultAdmission,
   inProcessClient,
   Registry,
+  type RegistryOptions,
   type RequestContext,
   type Resource,
 } from "@skerry/apiserver";
@@ -27,11 +28,14 @@ export interface RegistryWorld extends AsyncDisposable {
 export const ALLOW_ALL = { authorize: () => ({ allowed: true, reason: "" }) };
 const NO_ESCALATION = { checkEscalation: () => undefined, checkBinding: () => undefined };
 
-export async function registryWorld(log: CommitLog = new MemoryLog()): Promise<RegistryWorld> {
+export async function registryWorld(
+  log: CommitLog = new MemoryLog(),
+  more: Partial<RegistryOptions> = {},
+): Promise<RegistryWorld> {
   const clock = new FakeClock();
   const store = new Store({ log });
   await store.start();
-  const api = new Registry({ storage: store, admission: defaultAdmission(store, NO_ESCALATION), clock });
+  const api = new Registry({ storage: store, admission: defaultAdmission(store, NO_ESCALATION), clock, ...more });
   const warnings: string[] = [];
   const user = { name: "tester", groups: [] };
   const client = inProcessClient({ api, authorizer: ALLOW_ALL, user, warn: (text) => warnings.push(text) });

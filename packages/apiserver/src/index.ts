@@ -33,6 +33,7 @@ export { unsupportedFields, type UnsupportedField } from "./kinds/pod/unsupporte
 export { kindRows } from "./kinds/rows.ts";
 export { Expiry, type ExpiryOptions } from "./registry/expiry.ts";
 export type { ActRow, KindRow, StreamRow, SubresourceRow, ViewRow } from "./registry/kind-row.ts";
+export type { UnsupportedNotice } from "./registry/core.ts";
 export { Registry, type RegistryOptions } from "./registry/registry.ts";
 export {
   accessReviewHandlers,

@@ -11,7 +11,7 @@ import {
   templateColumns,
   validateSameSelector,
   validateWorkload,
-  workloadWarnings,
+  workloadGaps,
 } from "./workload.ts";
 
 export const deploymentRow: KindRow<Deployment> = {
@@ -61,7 +61,7 @@ export const deploymentRow: KindRow<Deployment> = {
     validateRollout(deployment, errors);
   },
   validateUpdate: validateSameSelector,
-  warnings: workloadWarnings,
+  unsupported: workloadGaps,
   subresources: [scaleView<Deployment>(selectorText), statusView()],
 };
 

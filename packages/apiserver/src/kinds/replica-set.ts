@@ -10,7 +10,7 @@ import {
   templateColumns,
   validateSameSelector,
   validateWorkload,
-  workloadWarnings,
+  workloadGaps,
 } from "./workload.ts";
 
 export const replicaSetRow: KindRow<ReplicaSet> = {
@@ -35,8 +35,8 @@ export const replicaSetRow: KindRow<ReplicaSet> = {
   },
   validate: (set, errors) => validateWorkload(set, "replicaset", errors),
   validateUpdate: validateSameSelector,
-  warnings: (set) =>
+  unsupported: (set) =>
     // What its Deployment's author was told already needn't be said to the controller.
-    (set.metadata.ownerReferences ?? []).some(({ controller }) => controller) ? [] : workloadWarnings(set),
+    (set.metadata.ownerReferences ?? []).some(({ controller }) => controller) ? [] : workloadGaps(set),
   subresources: [scaleView<ReplicaSet>(selectorText), statusView()],
 };

@@ -87,7 +87,7 @@ export function validateSameSelector({ spec }: Workload, old: Workload, errors: 
   errors.push(fieldError.invalid("spec.selector", spec?.selector ?? null, "field is immutable"));
 }
 
-export const workloadWarnings = ({ spec }: Workload): string[] =>
+export const workloadGaps = ({ spec }: Workload): string[] =>
   unsupportedFields(spec?.template ?? {}, "spec.template.spec").map(unsupportedText);
 
 /** The selector as text, for columns and for Scale. */

@@ -7,15 +7,25 @@ import {
   serviceUnavailable,
   resourceOf,
   type Encoded,
+  type Kind,
   type KubeObject,
   type ObjectKey,
   type Shapes,
 } from "@skerry/machinery";
 import type { AdmissionPlugin } from "../admission/admission.ts";
+import type { RequestContext } from "../request.ts";
 import type { Storage } from "../storage.ts";
 import { Detached, encoderOf, withRevision } from "./encoding.ts";
 import type { KindRow } from "./kind-row.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
+
+/** An object was written that asks for something which is accepted and has no effect yet. */
+export interface UnsupportedNotice {
+  kind: Kind;
+  object: KubeObject;
+  /** A line for each field, only those that the write brought: `spec.affinity: …`. */
+  texts: readonly string[];
+}
 
 /** What the verbs share. */
 export interface Core {
@@ -28,6 +38,8 @@ export interface Core {
   readonly newUid: () => string;
   /** How server-side apply sees objects. */
   readonly shapes: Shapes;
+  /** Hears of what was written and has no effect yet. */
+  readonly onUnsupported: ((notice: UnsupportedNotice) => void) | undefined;
   /** Objects that left a selection, by what they became: encoded once for all who watch. */
   readonly departed: WeakMap<Encoded, Encoded>;
 }
@@ -68,6 +80,20 @@ export async function put(
   } catch (error) {
     throw asStatus(error, row, key.name, current === undefined);
   }
+}
+
+/** Passes on what a committed write asked for in vain. An object that a controller made says nothing: its owner's author was told. */
+export function tellUnsupported(
+  core: Core,
+  { dryRun }: RequestContext,
+  { kind }: KindRow,
+  written: Encoded,
+  texts: readonly string[],
+): void {
+  if (dryRun || texts.length === 0 || !core.onUnsupported) return;
+  const object = written.decode();
+  if (object.metadata.ownerReferences?.some(({ controller }) => controller)) return;
+  core.onUnsupported({ kind, object, texts });
 }
 
 /** Removes an object; `last` is its last state when it differs from what is stored. */

@@ -9,7 +9,7 @@ import {
 } from "@skerry/machinery";
 import { admit } from "../admission/admission.ts";
 import type { RequestContext } from "../request.ts";
-import { put, type Core } from "./core.ts";
+import { put, tellUnsupported, type Core } from "./core.ts";
 import { trackFields } from "./field-managers.ts";
 import { copyJson } from "./json.ts";
 import type { KindRow } from "./kind-row.ts";
@@ -74,9 +74,12 @@ export async function createObject(
     validateMetadata(object.metadata, row, errors);
     row.validate?.(object, errors);
     if (errors.length > 0) throw invalid(row.kind, object.metadata.name ?? "", errors);
-    if (attempt === 1) for (const text of row.warnings?.(object) ?? []) context.warn(text);
+    const gaps = row.unsupported?.(object) ?? [];
+    if (attempt === 1) for (const text of gaps) context.warn(text);
     try {
-      return await put(core, row, object, undefined, context.dryRun);
+      const created = await put(core, row, object, undefined, context.dryRun);
+      tellUnsupported(core, context, row, created, gaps);
+      return created;
     } catch (error) {
       if (last || !isAlreadyExists(error)) throw error;
     }

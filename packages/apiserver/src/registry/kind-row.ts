@@ -38,8 +38,8 @@ export interface KindRow<T extends KubeObject = KubeObject> {
   validate?(object: T, errors: FieldError[]): void;
   /** What may not change, besides `validate`. */
   validateUpdate?(object: T, old: T, errors: FieldError[]): void;
-  /** What the client should know about a write that is accepted. */
-  warnings?(object: T): readonly string[];
+  /** What of it is accepted and has no effect yet, a line each: told to the client, and in an event on the object. */
+  unsupported?(object: T): readonly string[];
 
   /** Seconds until a deletion takes effect; absent: the kind has no graceful deletion. */
   gracePeriod?(object: T, asked: number | undefined): number;

@@ -32,7 +32,7 @@ import { kindRows } from "../kinds/rows.ts";
 import type { RequestContext } from "../request.ts";
 import type { Storage } from "../storage.ts";
 import { acceptBody } from "./accept.ts";
-import { locked, resourceName, type Core } from "./core.ts";
+import { locked, resourceName, type Core, type UnsupportedNotice } from "./core.ts";
 import { createObject } from "./create.ts";
 import { deleteObject } from "./delete.ts";
 import { Detached } from "./encoding.ts";
@@ -54,6 +54,8 @@ export interface RegistryOptions {
   clock?: Clock;
   random?: () => number;
   newUid?: () => string;
+  /** Hears of what was written and has no effect yet, after the commit; must not throw. */
+  onUnsupported?: (notice: UnsupportedNotice) => void;
 }
 
 /** Kinds that are asked and answered, and never stored. */
@@ -87,6 +89,7 @@ export class Registry implements Api {
       random: options.random ?? Math.random,
       newUid: options.newUid ?? randomUUID,
       shapes: new Shapes(definition),
+      onUnsupported: options.onUnsupported,
       departed: new WeakMap(),
     };
     this.#virtual = options.virtual ?? {};

@@ -11,7 +11,7 @@ import {
 } from "@skerry/machinery";
 import { admit } from "../admission/admission.ts";
 import type { RequestContext } from "../request.ts";
-import { put, remove, stored, type Core } from "./core.ts";
+import { put, remove, stored, tellUnsupported, type Core } from "./core.ts";
 import { trackFields } from "./field-managers.ts";
 import { copyJson, equalJson } from "./json.ts";
 import type { KindRow, ViewRow } from "./kind-row.ts";
@@ -47,9 +47,21 @@ export async function changeObject(
   if (equalJson(draft, old)) return current;
   // Whoever changes nothing of what is wanted has heard it before.
   const isNews = change.view.name === "" && draft.metadata.generation !== old.metadata.generation;
-  if (isNews) for (const text of row.warnings?.(draft) ?? []) context.warn(text);
+  const gaps = isNews ? (row.unsupported?.(draft) ?? []) : [];
+  for (const text of gaps) context.warn(text);
   if (isReleased(row, draft)) return remove(core, row, current, draft, context.dryRun);
-  return put(core, row, draft, current, context.dryRun);
+  const written = await put(core, row, draft, current, context.dryRun);
+  if (gaps.length > 0) {
+    const before = new Set(row.unsupported?.(old));
+    tellUnsupported(
+      core,
+      context,
+      row,
+      written,
+      gaps.filter((text) => !before.has(text)),
+    );
+  }
+  return written;
 }
 
 function draftOf(change: Change, current: Encoded, old: KubeObject): KubeObject {

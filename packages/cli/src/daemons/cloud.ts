@@ -36,7 +36,7 @@ import {
   type Logger,
 } from "@skerry/base";
 import { Informers, type Client } from "@skerry/client";
-import { Manager } from "@skerry/controllers";
+import { EventRecorder, Manager, referenceTo } from "@skerry/controllers";
 import { createToken, Hub } from "@skerry/hub";
 import { definition, descriptionOf, resourceOf } from "@skerry/machinery";
 import { kinds, type Kind } from "@skerry/machinery";
@@ -118,9 +118,13 @@ export class Cloud implements AsyncDisposable {
         }),
         "selfsubjectreviews.authentication.k8s.io": selfSubjectReviewHandler,
       },
+      onUnsupported: ({ kind, object, texts }) => {
+        for (const text of texts) events.record(referenceTo(kind, object), "Warning", "Unsupported", text);
+      },
       ...common,
     });
     const admin = clientFor(masters);
+    const events = this.#stack.use(new EventRecorder({ client: admin, component: "skerry-apiserver", clock, log }));
     await bootstrap(admin);
     await reconcileBootstrapRoles(admin);
     await authorizer.start(admin, clock);

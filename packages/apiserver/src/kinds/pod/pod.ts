@@ -53,7 +53,7 @@ export const podRow = (now: () => number): KindRow<Pod> => ({
   },
   validate: validatePod,
   validateUpdate: validatePodUpdate,
-  warnings: describeUnsupported,
+  unsupported: describeUnsupported,
   gracePeriod: (pod, asked) => {
     const phase = pod.status?.phase;
     // Nothing runs that could be stopped gracefully.
