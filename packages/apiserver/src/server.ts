@@ -116,6 +116,11 @@ export class ApiServer implements AsyncDisposable {
     return this.#address;
   }
 
+  /** Shows a renewed certificate (both PEM) to clients that connect from now on. */
+  renewCertificate(certificate: string, key: string): void {
+    this.#listener.renew(certificate, key);
+  }
+
   /** Ends watches, lets requests finish and closes the port. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();

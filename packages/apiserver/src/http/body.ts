@@ -11,7 +11,7 @@ export async function readBody(request: HttpRequest, signal: AbortSignal, limit 
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
-    for await (const chunk of request) {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       size += chunk.length;
       if (size > limit) throw tooLarge(limit);
       chunks.push(chunk);

@@ -2,13 +2,16 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { UserInfo } from "../request.ts";
 
 /** What the handlers need of a request, of HTTP/1.1 or HTTP/2 alike. */
-export interface HttpRequest extends AsyncIterable<Uint8Array> {
+export interface HttpRequest {
   readonly headers: IncomingHttpHeaders;
   /** Names and values in turn, as they came. */
   readonly rawHeaders: string[];
+  readonly httpVersionMajor: number;
   /** Undefined only for responses, which share the type in Node. */
   readonly method?: string | undefined;
   readonly url?: string | undefined;
+  /** The body. Without `destroyOnReturn` an early end of reading would close the connection, answer and all. */
+  iterator(options: { destroyOnReturn: false }): AsyncIterable<Uint8Array>;
   /** Drops what has not been read of the body. */
   resume(): unknown;
 }

@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import { createSecureServer, Http2ServerRequest, type Http2SecureServer, type Http2ServerResponse } from "node:http2";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { TLSSocket } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { Logger } from "@skerry/base";
 import type { HttpRequest, HttpResponse } from "./exchange.ts";
 
@@ -37,16 +37,17 @@ const DRAIN_MS = 10_000;
 export class TlsListener {
   readonly #server: Http2SecureServer;
   readonly #log: Logger;
+  readonly #context: SecureContextOptions;
   readonly #sockets = new Set<TLSSocket>();
   readonly #certificates = new WeakMap<object, { certificate: X509Certificate | undefined }>();
 
   constructor({ tls, log, onRequest }: { tls: TlsOptions; log: Logger; onRequest: RequestHandler }) {
     this.#log = log;
+    this.#context = { ca: [...tls.clientAuthorities], minVersion: "TLSv1.2" };
     this.#server = createSecureServer({
+      ...this.#context,
       cert: tls.certificate,
       key: tls.key,
-      ca: [...tls.clientAuthorities],
-      minVersion: "TLSv1.2",
       allowHTTP1: true,
       // We look at certificates ourselves: see CertificateAuthenticator.
       requestCert: true,
@@ -99,6 +100,11 @@ export class TlsListener {
       resolve(this.#server.address() as AddressInfo);
     });
     return promise;
+  }
+
+  /** Shows another certificate to whoever connects from now on. Both PEM. */
+  renew(certificate: string, key: string): void {
+    this.#server.setSecureContext({ ...this.#context, cert: certificate, key });
   }
 
   /** Stops to listen, waits until `idle` resolves, and closes all connections; after ten seconds it waits no longer. */

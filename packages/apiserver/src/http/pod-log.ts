@@ -1,4 +1,4 @@
-import { badRequest, methodNotAllowed, notFound, StatusError, type Encoded, type KubeObject } from "@skerry/machinery";
+import { badRequest, notFound, StatusError, type Encoded, type KubeObject } from "@skerry/machinery";
 import type { NodeStreams } from "../node-streams.ts";
 import { setCommonHeaders } from "./answer.ts";
 import { writable, type Exchange } from "./exchange.ts";
@@ -62,15 +62,6 @@ export async function answerPodLog(exchange: Exchange, nodes: NodeStreams, pod: 
   }
   response.end();
 }
-
-/** Exec and its kin are not built: said so, rather than a path that is not there. */
-export const notBuiltYet = (subresource: string): StatusError => {
-  const { message, details } = methodNotAllowed(PODS, subresource);
-  return new StatusError("MethodNotAllowed", `${message}: Skerry does not have ${subresource} yet`, {
-    code: 501,
-    ...(details && { details }),
-  });
-};
 
 function chooseContainer(pod: string, spec: NonNullable<LoggedPod["spec"]>, wanted: string): string {
   const namesOf = (list: readonly { name: string }[] | undefined): string[] => (list ?? []).map(({ name }) => name);

@@ -8,7 +8,7 @@ import type { RequestContext } from "../request.ts";
 import { JSON_TYPE, send, sendJson, sendObject } from "./answer.ts";
 import { readBody } from "./body.ts";
 import { decodeDeleteOptions, decodeObject, decodePatch, type ExpectedKind } from "./decode.ts";
-import { sendNotFound } from "./not-found.ts";
+import { notBuiltYet, notServed, sendNotFound } from "./not-found.ts";
 import type { Exchange } from "./exchange.ts";
 import { listPieces, objectBytes } from "./forms.ts";
 import { negotiateForm, type AnswerForm } from "./negotiate.ts";
@@ -22,7 +22,7 @@ import {
   wantsWatch,
   type WriteQuery,
 } from "./options.ts";
-import { answerPodLog, notBuiltYet } from "./pod-log.ts";
+import { answerPodLog } from "./pod-log.ts";
 import type { ResourcePath } from "./request-path.ts";
 import { readRowObject } from "./table.ts";
 import { answerWatch } from "./watch-answer.ts";
@@ -48,8 +48,11 @@ interface Call {
   readonly options: ResourceHandlerOptions;
 }
 
-/** Subresources of pods that every client knows and Skerry does not have yet. */
-const UNBUILT = new Set(["exec", "attach", "portforward", "proxy"]);
+/** Subresources that every client knows and Skerry does not have yet, by resource of the core group. */
+const UNBUILT: Readonly<Record<string, readonly string[]>> = {
+  pods: ["exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize"],
+  nodes: ["proxy"],
+};
 
 /** What a request is for, as authorization and metrics name it. Undefined: no verb goes with the method here. */
 export function verbOf(method: string, path: ResourcePath, query: URLSearchParams): Verb | undefined {
@@ -88,7 +91,7 @@ export async function answerResource(
   demand(authorizer, user, { ...attributes, verb: verb ?? method.toLowerCase() });
 
   const resource = api.find(group, version, plural);
-  if (!resource) return sendNotFound(exchange);
+  if (!resource) throw notServed(path);
   const isCluster = !resource.kind.namespaced;
   // An object of the cluster is in no namespace, and a namespaced one in exactly one: other paths name nothing.
   const isNamespaceItself = group === "" && plural === "namespaces";
@@ -96,7 +99,7 @@ export async function answerResource(
   if (!isCluster && namespace === "" && path.name !== "") return sendNotFound(exchange);
   const subresource = resource.subresources.find((candidate) => candidate.name === sub);
   if (sub !== "" && subresource === undefined) {
-    if (plural === "pods" && group === "" && UNBUILT.has(sub)) throw notBuiltYet(sub);
+    if (group === "" && UNBUILT[plural]?.includes(sub)) throw notBuiltYet(resource.kind, sub);
     return sendNotFound(exchange);
   }
   const verbs = subresource?.verbs ?? resource.verbs;

@@ -35,8 +35,11 @@ export function sendStatus(exchange: Exchange, error: StatusError): void {
   if (error.retryAfterSeconds !== undefined && error.retryAfterSeconds > 0)
     response.setHeader("retry-after", error.retryAfterSeconds);
   setCommonHeaders(exchange);
+  // Whoever sends too much is not listened to until the end of it. HTTP/2 ends the stream alone.
+  const isTooMuch = error.reason === "RequestEntityTooLarge" && request.httpVersionMajor === 1;
+  if (isTooMuch) response.setHeader("connection", "close");
   response.writeHead(error.code);
   response.end(body);
   // An unread rest of the body would block the connection for the next request.
-  request.resume();
+  if (!isTooMuch) request.resume();
 }
