@@ -34,6 +34,8 @@ export interface AgentOptions {
   };
   /** Sets the network of pods up, for the addresses that the cloud gave this node; called again when they change or it failed. */
   configureNetwork?: (podCidr: string, signal: AbortSignal) => Promise<void>;
+  /** Removes what sandboxes left that the runtime does not know; see `PodLoopOptions`. */
+  reclaim?: (sandboxes: ReadonlySet<string>, signal: AbortSignal) => Promise<void>;
   /** What other parts of the process know to be wrong, such as a runtime that cannot be started. */
   otherProblems?: () => Problem[];
   mounts?: Mounts;
@@ -131,6 +133,7 @@ export class Agent implements AsyncDisposable {
         random: this.#options.random ?? Math.random,
         log,
         bootId,
+        ...(this.#options.reclaim && { reclaim: this.#options.reclaim }),
         networkMissing: () =>
           this.#options.configureNetwork && this.#networkConfigured === ""
             ? `network is not ready: ${this.#networkProblem || "the cloud gave this node no addresses for pods yet"}`

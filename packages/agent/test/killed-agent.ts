@@ -3,9 +3,14 @@
  * wants. It answers once that is committed, as the link acknowledges.
  */
 import path from "node:path";
-import { silentLogger } from "@skerry/base";
 import type { StateChange } from "@skerry/wire";
-import { Agent } from "../src/index.ts";
+import {
+  Agent,
+  linuxCgroups,
+  PrivateContainerd,
+  type AgentOptions,
+  type PrivateContainerdOptions,
+} from "../src/index.ts";
 import { FakeRuntime, noCgroups, noMounts } from "../src/testing.ts";
 
 interface Order {
@@ -13,19 +18,25 @@ interface Order {
   changes: { op: "put" | "delete"; object: StateChange["object"]; text: string }[];
 }
 
-const [dataDir = ""] = process.argv.slice(2);
-const runtime = new FakeRuntime({ stateFile: path.join(dataDir, "machine.json"), registry: true });
-for (const call of ["runSandbox", "createContainer", "startContainer", "stopContainer", "pullImage"] as const) {
-  runtime.setLatency(call, 5);
+const [dataDir = "", placeJson = "null"] = process.argv.slice(2);
+/** Where a real containerd is; without one the machine is a file. */
+const place = JSON.parse(placeJson) as PrivateContainerdOptions | null;
+
+function fakeMachine(): AgentOptions {
+  const runtime = new FakeRuntime({ stateFile: path.join(dataDir, "machine.json"), registry: true });
+  for (const call of ["runSandbox", "createContainer", "startContainer", "stopContainer", "pullImage"] as const) {
+    runtime.setLatency(call, 5);
+  }
+  return { dataDir, nodeName: "n1", runtime, cgroups: noCgroups, mounts: noMounts };
 }
-const agent = new Agent({
-  dataDir,
-  nodeName: "n1",
-  runtime,
-  cgroups: noCgroups,
-  mounts: noMounts,
-  log: silentLogger,
-});
+
+function realMachine(options: PrivateContainerdOptions): AgentOptions {
+  const { runtime } = new PrivateContainerd(options);
+  const { instance } = options;
+  return { dataDir, nodeName: "n1", runtime, cgroups: linuxCgroups({ instance, driver: "cgroupfs" }) };
+}
+
+const agent = new Agent(place ? realMachine(place) : fakeMachine());
 await agent.start();
 await agent.cache.inSync();
 process.on("disconnect", () => process.exit(0));
@@ -45,7 +56,7 @@ const report = (): void => {
     .after(0, 1000)
     .filter(({ item }) => item.gone)
     .map(({ item }) => item.uid);
-  const running = agent.status().pods.filter((one) => one.phase === "Running");
+  const running = agent.status().pods.filter((one) => one.phase === "Running" && one.ready);
   process.send?.({ gone, running: running.map((one) => one.uid), pods: agent.status().pods.map((one) => one.uid) });
 };
 setInterval(report, 20);

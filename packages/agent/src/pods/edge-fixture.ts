@@ -23,6 +23,8 @@ export class EdgeFixture implements AsyncDisposable {
   readonly machine: Machine = newMachine();
   readonly folder: string;
   bootId = "boot-1";
+  /** What was given to be reclaimed, one list a time. */
+  readonly reclaimed: string[][] = [];
   log: Logger = silentLogger;
   #cache: EdgeCache | undefined;
   #runtime: FakeRuntime | undefined;
@@ -89,6 +91,9 @@ export class EdgeFixture implements AsyncDisposable {
       random: () => 0.5,
       log,
       bootId: this.bootId,
+      reclaim: async (sandboxes) => {
+        this.reclaimed.push([...sandboxes]);
+      },
     });
     await this.#loop.start();
   }

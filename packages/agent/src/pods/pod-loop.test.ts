@@ -289,6 +289,28 @@ describe("PodLoop", () => {
     assert.equal(edge.reported(web)?.status.containerStatuses?.[0]?.restartCount, 1);
   });
 
+  it("has what vanished sandboxes left reclaimed once the runtime has settled, and never while one is being made", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => {
+      runtime.addImage("app:1");
+      runtime.setLatency("runSandbox", 15_000);
+    });
+    /** `settle` would wait for the sandbox. */
+    const seconds = async (count: number): Promise<void> => {
+      for (let second = 0; second < count; second++) {
+        edge.clock.advance(1_000);
+        for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      }
+    };
+    await edge.put(pod());
+    while (edge.runtime.calls.get("runSandbox") !== 1) await new Promise(setImmediate);
+    await seconds(12);
+    assert.equal(edge.reclaimed.length, 0);
+    await seconds(15);
+    assert.deepEqual(edge.reclaimed, [Object.keys(edge.machine.sandboxes)]);
+    assert.equal(Object.keys(edge.machine.sandboxes).length, 1);
+  });
+
   it("says what it cannot do instead of doing it wrong", async () => {
     await using edge = await EdgeFixture.create();
     await edge.start((runtime) => runtime.addImage("app:1"));

@@ -31,6 +31,11 @@ export interface PodLoopOptions {
   bootId: string;
   /** Why pods that want a network of their own cannot be given one yet; empty when they can. */
   networkMissing?: () => string;
+  /**
+   * Removes what sandboxes left outside the runtime's knowledge when a call was cut off by somebody's death. Called with the ids of
+   * all that there are, while none is being made: some time after the start, and after the runtime was away.
+   */
+  reclaim?: (sandboxes: ReadonlySet<string>, signal: AbortSignal) => Promise<void>;
 }
 
 /** Looks at everything now and then, whatever was heard meanwhile. */
@@ -41,6 +46,8 @@ const POLL_MS = 5_000;
 const RUNTIME_RETRY = { initialMs: 200, maxMs: 2_000 };
 /** A disk that took no writes is tried again. */
 const UNSAVED_RETRY_MS = 5_000;
+/** By then a runtime has given up what a caller that died asked of it. */
+const RECLAIM_AFTER_MS = 10_000;
 /** Looks within one run of a pod before others get their turn. */
 const MAX_ROUNDS = 20;
 
@@ -71,6 +78,9 @@ export class PodLoop implements AsyncDisposable {
   readonly #looker: Looker;
   readonly #memory = new Map<string, PodMemory>();
   #runtimeName = "containerd";
+  /** How many sandboxes are being made; none begins while `#reclaiming` is set. */
+  #making = 0;
+  #reclaiming: Promise<void> | undefined;
   #tasks: Promise<unknown>[] = [];
   #unsubscribe: (() => void) | undefined;
 
@@ -144,6 +154,7 @@ export class PodLoop implements AsyncDisposable {
     this.#unsubscribe?.();
     this.#stop.abort(new Error("The agent stops"));
     await this.#queue[Symbol.asyncDispose]();
+    await this.#reclaiming;
     await Promise.allSettled(this.#tasks);
   }
 
@@ -184,6 +195,7 @@ export class PodLoop implements AsyncDisposable {
         await this.#relist();
         if (wasAway) this.retryAll();
         wasAway = false;
+        this.#reclaimLater();
         wait = RUNTIME_RETRY.initialMs;
         for await (const _ of means.runtime.changes(signal)) await this.#relist();
         await clock.sleep(POLL_MS, signal);
@@ -207,6 +219,38 @@ export class PodLoop implements AsyncDisposable {
       }
     } catch (error) {
       if (!signal.aborted) throw error;
+    }
+  }
+
+  async #makeSandbox(make: () => Promise<void>): Promise<void> {
+    while (this.#reclaiming) await this.#reclaiming;
+    this.#making++;
+    try {
+      await make();
+    } finally {
+      this.#making--;
+    }
+  }
+
+  #reclaimLater(): void {
+    if (!this.#options.reclaim) return;
+    const { clock } = this.#options;
+    const { signal } = this.#stop;
+    const cancel = clock.after(RECLAIM_AFTER_MS, () => {
+      if (this.#making > 0) this.#reclaimLater();
+      else this.#reclaiming ??= this.#reclaim().finally(() => (this.#reclaiming = undefined));
+    });
+    signal.addEventListener("abort", cancel, { once: true });
+  }
+
+  async #reclaim(): Promise<void> {
+    const { means, log, reclaim } = this.#options;
+    const { signal } = this.#stop;
+    try {
+      const sandboxes = await means.runtime.listSandboxes(signal);
+      await reclaim?.(new Set(sandboxes.map(({ id }) => id)), signal);
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error }, "cannot reclaim what vanished sandboxes left");
     }
   }
 
@@ -317,7 +361,8 @@ export class PodLoop implements AsyncDisposable {
           continue;
         }
         if (step.do === "wait") continue;
-        await perform(step, performance, means, signal);
+        if (step.do === "run-sandbox") await this.#makeSandbox(() => perform(step, performance, means, signal));
+        else await perform(step, performance, means, signal);
       } catch (error) {
         signal.throwIfAborted();
         if (isRuntimeAway(error)) throw error;
