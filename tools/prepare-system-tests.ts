@@ -12,7 +12,11 @@ if (process.getuid?.() !== 0) {
   process.exit(1);
 }
 const signal = AbortSignal.timeout(600_000);
-const missing = missingNeeds([...EDGE_NEEDS, { name: "nsenter", package: "util-linux", anyOf: ["nsenter"] }]);
+const missing = missingNeeds([
+  ...EDGE_NEEDS,
+  { name: "nsenter", package: "util-linux", anyOf: ["nsenter"] },
+  { name: "systemd-analyze", package: "systemd", anyOf: ["systemd-analyze"] },
+]);
 if (missing.length > 0) {
   console.log(`test: installing with apt-get: ${missing.map((need) => need.package).join(" ")}`);
   await installNeeds(missing, signal);

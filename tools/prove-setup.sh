@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:-bookworm}
-mirror=$(sed -n 's/^URIs: \(.*debian\)$/\1/p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' /etc/apt/sources.list.d/* /etc/apt/sources.list 2>/dev/null | head -1)
+mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sed -n 's/^URIs: \(.*debian\)$/\1/p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' | head -1 || true)
 [ "$(id -u)" = 0 ] || { echo "prove-setup: needs root" >&2; exit 1; }
 command -v debootstrap >/dev/null || { echo "prove-setup: needs debootstrap: apt-get install debootstrap" >&2; exit 1; }
 [ -n "$mirror" ] || { echo "prove-setup: apt's sources name no Debian mirror" >&2; exit 1; }

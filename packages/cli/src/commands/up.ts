@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { chown } from "node:fs/promises";
 import path from "node:path";
 import { systemClock, writeFileAtomic } from "@skerry/base";
 import { kinds } from "@skerry/machinery";
@@ -68,6 +69,7 @@ export const up: Command = {
       await startInstanceDaemon(instance, "cloud");
       await waitForCloud(instance, call.signal);
     });
+    await giveToCaller(layout.kubeconfig, call.env);
     await settle(instance, call, steps);
     return 0;
   },
@@ -112,6 +114,12 @@ async function settle(instance: Instance, call: Call, steps: Steps, startEdge = 
   }
   steps.note(`Everything runs after ${steps.elapsed}`);
   await printClosing(instance, call);
+}
+
+/** Through sudo, the kubeconfig belongs to whoever called it: kubectl needs no root. */
+async function giveToCaller(file: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const [uid, gid] = [Number(env["SUDO_UID"]), Number(env["SUDO_GID"])];
+  if (Number.isInteger(uid) && Number.isInteger(gid)) await chown(file, uid, gid);
 }
 
 /** Where it is noted that the sample was made once: one who deletes it does not want it back. */

@@ -1,6 +1,6 @@
 import { createPrivateKey, randomBytes, type KeyObject } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { chown, mkdir, readFile, stat } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import path from "node:path";
 import {
@@ -38,8 +38,7 @@ import {
 import { Informers, type Client } from "@skerry/client";
 import { EventRecorder, Manager, referenceTo } from "@skerry/controllers";
 import { createToken, Hub } from "@skerry/hub";
-import { definition, descriptionOf, resourceOf } from "@skerry/machinery";
-import { kinds, type Kind } from "@skerry/machinery";
+import { definition, descriptionOf, kinds, resourceOf, type Kind } from "@skerry/machinery";
 import { Store, type CommitLog } from "@skerry/store";
 import { HUB_NAME } from "@skerry/wire";
 import { kubeconfigText, type Access } from "../instance/kubeconfig.ts";
@@ -232,10 +231,17 @@ export class Cloud implements AsyncDisposable {
     };
   }
 
-  /** The administrator's kubeconfig, in a file that its owner alone reads. */
+  /** The administrator's kubeconfig, in a file that its owner alone reads; whoever it was given to keeps it. */
   async writeKubeconfig(file: string): Promise<void> {
+    const text = kubeconfigText(this.access());
+    const kept = await stat(file).catch((error: unknown) => {
+      if (isMissingFile(error)) return undefined;
+      throw error;
+    });
+    if (kept && (await readFile(file, "utf8")) === text) return;
     await mkdir(path.dirname(file), { recursive: true });
-    await writeFileAtomic(file, kubeconfigText(this.access()), { mode: 0o600 });
+    await writeFileAtomic(file, text, { mode: 0o600 });
+    if (kept) await chown(file, kept.uid, kept.gid);
   }
 
   /** A token with which a machine joins this cloud. */
