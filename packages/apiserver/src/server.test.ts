@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { describe, it } from "node:test";
+import https from "node:https";
+import { connect } from "node:tls";
+import { constants } from "node:http2";
 import { gunzipSync } from "node:zlib";
+import { keyToPem, toPem } from "@skerry/base";
 import { badRequest, StatusError } from "@skerry/machinery";
 import { eventually, FakeClock } from "@skerry/base/testing";
 import { failing, pod, silence, TestApi, type encoded } from "./http/test-api.ts";
@@ -362,6 +366,32 @@ describe("ApiServer writes", () => {
     assert.equal(json.reason, "RequestEntityTooLarge");
   });
 
+  it("refuses bodies whose length nobody said, once they are over 3 MiB", async () => {
+    await using server = await new TestServer(new TestApi()).start();
+    const session = server.connect();
+    session.on("error", () => {});
+    const h2 = session.request({ ":method": "POST", ":path": PODS, authorization: "Bearer admin" });
+    h2.on("error", () => {});
+    h2.end(Buffer.alloc((3 << 20) + 1));
+    const [head] = (await once(h2, "response")) as [{ ":status": number }];
+    assert.equal(head[":status"], 413);
+    session.destroy();
+    const h1 = https.request({
+      host: "127.0.0.1",
+      port: server.port,
+      method: "POST",
+      path: PODS,
+      ca: server.certificates.ca,
+      agent: false,
+      headers: { authorization: "Bearer admin", "transfer-encoding": "chunked" },
+    });
+    h1.on("error", () => {});
+    h1.end(Buffer.alloc((3 << 20) + 1));
+    const [response] = await once(h1, "response");
+    assert.equal(response.statusCode, 413);
+    h1.destroy();
+  });
+
   it("names the patches that there are", async () => {
     await using server = await new TestServer(new TestApi()).start();
     const { status, json } = await server.call("PATCH", `${PODS}/a`, { body: "{}" });
@@ -445,6 +475,66 @@ describe("ApiServer start", () => {
       return true;
     });
     await other[Symbol.asyncDispose]();
+  });
+
+  it("shows a renewed certificate to whoever connects then", async () => {
+    await using server = await new TestServer(new TestApi()).start();
+    const serial = async (): Promise<string> => {
+      const socket = connect({ host: "127.0.0.1", port: server.port, ca: server.certificates.ca });
+      await once(socket, "secureConnect");
+      const certificate = socket.getPeerX509Certificate();
+      socket.destroy();
+      return certificate?.serialNumber ?? "";
+    };
+    const before = await serial();
+    const renewed = server.certificates.issue({
+      commonName: "server",
+      dnsNames: ["localhost"],
+      ipAddresses: ["127.0.0.1"],
+    });
+    server.server.renewCertificate(toPem("CERTIFICATE", renewed.certificate.raw), keyToPem(renewed.key));
+    assert.equal(await serial(), renewed.certificate.serialNumber);
+    assert.notEqual(before, renewed.certificate.serialNumber);
+    const client = server.certificates.issue({ commonName: "jane", organizations: ["system:masters"] });
+    assert.equal((await server.call("GET", PODS, { client })).status, 200);
+  });
+
+  it("survives clients that speak nonsense", async () => {
+    await using server = await new TestServer(new TestApi()).start();
+    for (const [alpn, bytes] of [
+      ["http/1.1", "GET / HTTP/9.9\r\n\r\n"],
+      ["http/1.1", `GET / HTTP/1.1\r\n${"x: y\r\n".repeat(5_000)}\r\n`],
+      ["http/1.1", "\0".repeat(100)],
+      ["h2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\xff".repeat(64)],
+      ["h2", "nothing like it"],
+    ] as const) {
+      const socket = connect({
+        host: "127.0.0.1",
+        port: server.port,
+        ca: server.certificates.ca,
+        ALPNProtocols: [alpn],
+      });
+      socket.on("error", () => {});
+      await once(socket, "secureConnect");
+      socket.end(Buffer.from(bytes, "latin1"));
+      socket.resume();
+      await once(socket, "close");
+    }
+    assert.equal((await server.call("GET", PODS)).status, 200);
+  });
+
+  it("survives streams that are opened and reset at once", async () => {
+    await using server = await new TestServer(new TestApi()).start();
+    const session = server.connect();
+    session.on("error", () => {});
+    for (let i = 0; i < 3_000 && !session.destroyed; i++) {
+      const stream = session.request({ ":path": PODS, authorization: "Bearer admin" });
+      stream.on("error", () => {});
+      stream.close(constants.NGHTTP2_CANCEL);
+      if (i % 100 === 0) await new Promise(setImmediate);
+    }
+    await eventually(() => session.destroyed || session.closed, { what: "the server to end the session" });
+    assert.equal((await server.call("GET", PODS)).status, 200);
   });
 
   it("lets requests finish when it stops", async () => {
