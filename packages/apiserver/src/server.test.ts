@@ -110,6 +110,16 @@ describe("ApiServer reads", () => {
     }
   });
 
+  it("answers /openapi/v2 without definitions, in JSON and in the protobuf that kubectl takes", async () => {
+    await using server = await new TestServer(new TestApi()).start();
+    const json = await server.call("GET", "/openapi/v2");
+    assert.deepEqual([json.json.swagger, json.json.definitions], ["2.0", {}]);
+    const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    const { status, headers, text } = await server.call("GET", "/openapi/v2", { headers: { accept } });
+    assert.deepEqual([status, headers["content-type"]], [200, accept]);
+    assert.match(text, /^\n\x032\.0\x12.\n\nKubernetes\x12/);
+  });
+
   it("names a kind that it does not serve", async () => {
     await using server = await new TestServer(new TestApi()).start();
     for (const [path, what] of [

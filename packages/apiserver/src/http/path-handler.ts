@@ -3,6 +3,7 @@ import type { Authorizer } from "../auth/authorizer.ts";
 import { demand } from "../auth/authorizer.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import type { OpenApi } from "../openapi/openapi.ts";
+import { answerOpenApiV2 } from "../openapi/openapi-v2.ts";
 import { sendJson, sendText } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { answerHealth, type HealthCheck } from "./health.ts";
@@ -67,6 +68,7 @@ export async function answerPath(options: PathHandlerOptions, exchange: Exchange
       break;
     case "openapi":
       if (second === "v3" && (await options.openApi.answer(exchange, parts.slice(2)))) return;
+      if (second === "v2" && parts.length === 2) return answerOpenApiV2(exchange, options.version.gitVersion);
       break;
     case "api":
     case "apis":
@@ -84,7 +86,18 @@ export async function answerPath(options: PathHandlerOptions, exchange: Exchange
   return sendNotFound(exchange);
 }
 
-const ROOT_PATHS = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"];
+const ROOT_PATHS = [
+  "/api",
+  "/api/v1",
+  "/apis",
+  "/healthz",
+  "/livez",
+  "/metrics",
+  "/openapi/v2",
+  "/openapi/v3",
+  "/readyz",
+  "/version",
+];
 
 /** The form of apimachinery's `version.Info`; what speaks of Go says what runs here instead. */
 function versionDocument({ major, minor, gitVersion }: VersionInfo): object {
