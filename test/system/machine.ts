@@ -21,13 +21,19 @@ export interface Outcome {
  */
 export class Machine implements AsyncDisposable {
   readonly dataDir: string;
-  readonly #netns: string;
+  /** The network namespace's name, as `ip netns` knows it. */
+  readonly netns: string;
   readonly #mountsBefore: string[];
 
-  private constructor(dataDir: string, netns: string, mountsBefore: string[]) {
+  protected constructor(dataDir: string, netns: string, mountsBefore: string[]) {
     this.dataDir = dataDir;
-    this.#netns = netns;
+    this.netns = netns;
     this.#mountsBefore = mountsBefore;
+  }
+
+  /** What a command is put behind to run on this machine. nsenter, not `ip netns exec`: the latter would give each command mounts of its own. */
+  protected get enter(): readonly string[] {
+    return ["nsenter", `--net=/run/netns/${this.netns}`, "--"];
   }
 
   static async create(): Promise<Machine> {
@@ -39,13 +45,14 @@ export class Machine implements AsyncDisposable {
     return new Machine(dataDir, netns, await mounts());
   }
 
-  /** Runs a command on this machine. nsenter, not `ip netns exec`: the latter would give each command mounts of its own. */
+  /** Runs a command on this machine. */
   async exec(
     command: string,
     args: readonly string[],
     { timeoutMs = 180_000, input }: { timeoutMs?: number; input?: string } = {},
   ): Promise<Outcome> {
-    const child = run("nsenter", [`--net=/run/netns/${this.#netns}`, "--", command, ...args], {
+    const [first = "", ...rest] = [...this.enter, command, ...args];
+    const child = run(first, rest, {
       cwd: ROOT,
       timeout: timeoutMs,
       maxBuffer: 64 << 20,
@@ -117,7 +124,7 @@ export class Machine implements AsyncDisposable {
     for (const mount of (await mounts()).filter((each) => each.startsWith(this.dataDir)).toReversed()) {
       await run("umount", ["-l", mount]).catch(() => {});
     }
-    await run("ip", ["netns", "del", this.#netns]).catch(() => {});
+    await run("ip", ["netns", "del", this.netns]).catch(() => {});
     await rm(this.dataDir, { recursive: true, force: true });
   }
 }
