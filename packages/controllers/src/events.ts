@@ -52,6 +52,7 @@ export class EventRecorder implements AsyncDisposable {
   readonly #log: Logger;
   readonly #series = new Map<string, Series>();
   readonly #queue: KeyedQueue;
+  #serial = 0;
 
   constructor(options: { client: Client; component: string; clock?: Clock; log?: Logger }) {
     this.#client = options.client;
@@ -84,11 +85,7 @@ export class EventRecorder implements AsyncDisposable {
       this.#series.delete(key);
       this.#series.set(key, series);
     } else {
-      const suffix = BigInt(Math.trunc(this.#clock.now() * 1e6)).toString(16);
-      const name = `${reference.name}.${suffix}${key
-        .slice(0, 4)
-        .toLowerCase()
-        .replaceAll(/[^a-z0-9]/g, "x")}`;
+      const name = this.#nameOf(reference, key);
       this.#series.set(key, { reference, type, reason, message, count: 1, written: 0, first: now, last: now, name });
       for (const [oldest] of this.#series) {
         if (this.#series.size <= MAX_SERIES) break;
@@ -96,6 +93,16 @@ export class EventRecorder implements AsyncDisposable {
       }
     }
     this.#queue.add(key);
+  }
+
+  /**
+   * The object's name, sixteen hex digits of the time in nanoseconds, and four of what happened. Times of events are whole seconds: clients that
+   * sort by them leave what has the same one in the order of names, which so is the order in which things happened.
+   */
+  #nameOf({ name = "" }: ObjectReference, key: string): string {
+    const nanoseconds = BigInt(Math.trunc(this.#clock.now())) * 1_000_000n + BigInt(this.#serial++ % 1_000_000);
+    const hash = createHash("sha256").update(key).digest("hex").slice(0, 4);
+    return `${name.slice(0, 232)}.${nanoseconds.toString(16).padStart(16, "0")}${hash}`;
   }
 
   /** Resolves when everything recorded has been written or given up. */

@@ -100,7 +100,7 @@ export class EventRecorder {
     const known = this.#series.get(key);
     const series = known
       ? { ...known, count: known.count + 1 }
-      : { name: eventName(object.name, key, nowMs), count: 1, firstMs: nowMs };
+      : { name: eventName(object.name, key, nowMs, this.#serial), count: 1, firstMs: nowMs };
     this.#series.delete(key);
     this.#series.set(key, series);
     const [oldest] = this.#series.keys();
@@ -121,10 +121,14 @@ export class EventRecorder {
   }
 }
 
-/** `pod.` and sixteen hex digits, as names of events look; the same series begun at the same time gets the same name. */
-function eventName(objectName: string, key: string, nowMs: number): string {
-  const hash = createHash("sha256").update(`${key}\0${nowMs}`).digest("hex").slice(0, 16);
-  return `${objectName.slice(0, 236)}.${hash}`;
+/**
+ * `pod.`, sixteen hex digits of the time in nanoseconds, and four of what it is about. Times of events are whole seconds: clients that sort by them
+ * leave what has the same one in the order of names, which so is the order in which things happened.
+ */
+function eventName(objectName: string, key: string, nowMs: number, serial: number): string {
+  const time = (BigInt(Math.trunc(nowMs)) * 1_000_000n + BigInt(serial % 1_000_000)).toString(16).padStart(16, "0");
+  const hash = createHash("sha256").update(key).digest("hex").slice(0, 4);
+  return `${objectName.slice(0, 232)}.${time}${hash}`;
 }
 
 /** An id within the link's bound of 128 bytes. */
