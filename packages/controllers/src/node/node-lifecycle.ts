@@ -135,12 +135,11 @@ export class NodeLifecycle implements AsyncDisposable {
       { type: "strategic-merge-patch+json", body: { status: { conditions } } },
       { subresource: "status", signal },
     );
-    this.#events.record(
-      referenceTo(kinds.Node, node),
-      "Normal",
-      "NodeNotReady",
-      `Node ${node.metadata.name} status is now: NodeNotReady`,
-    );
+    this.#tell(node, "NodeNotReady", `Node ${node.metadata.name} status is now: NodeNotReady`);
+  }
+
+  #tell(node: Node, reason: string, message: string): void {
+    this.#events.record(referenceTo(kinds.Node, node), "Normal", reason, message);
   }
 
   /** Gives the node its network, and the taints that its state calls for. */
@@ -168,6 +167,12 @@ export class NodeLifecycle implements AsyncDisposable {
       },
       { signal },
     );
+    if (cidr !== undefined)
+      this.#tell(node, "RegisteredNode", `Node ${name} event: Registered Node ${name} in Controller`);
+    if (taints === before) return;
+    if (key === undefined) this.#tell(node, "NodeReady", `Node ${name} status is now: NodeReady`);
+    // Of a lost node it was said when it was given up.
+    if (key === NOT_READY) this.#tell(node, "NodeNotReady", `Node ${name} status is now: NodeNotReady`);
   }
 
   /** Shows the pods of a lost node as not ready: nobody can know whether they are. */
