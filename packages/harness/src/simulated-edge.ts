@@ -118,10 +118,10 @@ export class SimulatedEdge implements AsyncDisposable {
   #dial(): FrameTransport {
     if (this.#isCutOff) throw new Error("The network is cut");
     const cloud = this.#cloud();
-    const { a, b, cut } = memoryPair({ clock: this.#options.clock, latencyMs: 5 });
-    this.#cuts.add(cut);
-    cloud.hub.accept({ node: this.name, uid: this.#uid }, b);
-    return a;
+    const pair = memoryPair({ clock: this.#options.clock, latencyMs: 5 });
+    this.#cuts.add(() => pair.cut());
+    cloud.hub.accept({ node: this.name, uid: this.#uid }, pair.b);
+    return pair.a;
   }
 
   #facts(): MachineFacts {
