@@ -164,7 +164,7 @@ export class Cloud implements AsyncDisposable {
       new ApiServer({
         api,
         tls: {
-          certificate: pemOf(keys.server) + pemOf(keys.api),
+          certificate: chainOf(keys),
           key: keyToPem(keys.server.key),
           clientAuthorities: [pemOf(keys.api)],
         },
@@ -194,7 +194,7 @@ export class Cloud implements AsyncDisposable {
       manager.start(),
     ]);
     expiry.start();
-    this.#keepTickets(hub);
+    this.#keepFresh(hub, server);
     this.#started = { apiPort: address.port, linkPort: hub.port, keys, hub, store, clientFor, admin };
     log.info({ apiPort: address.port, linkPort: hub.port, clusterCidr }, "cloud serves");
   }
@@ -259,18 +259,27 @@ export class Cloud implements AsyncDisposable {
     return this.#started;
   }
 
-  /** New keys for TLS session tickets each day: what is recorded today cannot be read with a key stolen later. */
-  #keepTickets(hub: Hub): void {
-    let cancel = (): void => {};
-    const rotate = (): void => {
-      const keys = randomBytes(TICKET_KEY_BYTES);
-      hub.setTicketKeys(keys);
-      writeFileAtomic(ticketFile(this.#options.dir), keys, { mode: 0o600 }).catch((error: unknown) => {
-        this.#options.log.warn({ err: error }, "ticket keys could not be kept");
-      });
-      cancel = this.#clock.after(DAY_MS, rotate);
+  /**
+   * Once a day: new keys for TLS session tickets, so that what is recorded today cannot be read with a key stolen later, and
+   * the API's certificate made anew before it ends.
+   */
+  #keepFresh(hub: Hub, server: ApiServer): void {
+    const { dir, log } = this.#options;
+    const refresh = async (): Promise<void> => {
+      const tickets = randomBytes(TICKET_KEY_BYTES);
+      hub.setTicketKeys(tickets);
+      await writeFileAtomic(ticketFile(dir), tickets, { mode: 0o600 });
+      const keys = await loadKeys(dir, this.#clock);
+      server.renewCertificate(chainOf(keys), keyToPem(keys.server.key));
     };
-    cancel = this.#clock.after(DAY_MS, rotate);
+    let cancel = (): void => {};
+    const later = (): void => {
+      cancel = this.#clock.after(DAY_MS, () => {
+        refresh().catch((error: unknown) => log.error({ err: error }, "keys and certificates could not be renewed"));
+        later();
+      });
+    };
+    later();
     this.#stack.defer(() => cancel());
   }
 }
@@ -392,5 +401,8 @@ async function startHub(hub: Hub, port: number): Promise<void> {
 
 /** Every address of the machine, IPv6 where there is any. */
 const anyAddress = (): string => (existsSync("/proc/net/if_inet6") ? "::" : "0.0.0.0");
+
+/** The API server's certificate and its CA's, as clients are shown them. */
+const chainOf = ({ server, api }: Keys): string => pemOf(server) + pemOf(api);
 
 const pemOf = ({ certificate }: Identity): string => toPem("CERTIFICATE", certificate.raw);
