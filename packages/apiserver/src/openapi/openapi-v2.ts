@@ -2,8 +2,8 @@ import { send, sendJson } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { parseAccept } from "../http/negotiate.ts";
 
-/** Media types of the document as protobuf: the name has an "@" for all clients in use, which is no token, and newer ones a "." instead. */
-const PROTOBUF = /^application\/com\.github\.proto-openapi\.spec\.v2[@.]v1\.0\+protobuf$/;
+/** The document as protobuf. Clients ask for it with an "@", which no media type may have: the answer must have a "." in its place. */
+const PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /**
  * `/openapi/v2`: a document without definitions. kubectl asks for it when the v3 documents don't have a kind, and refuses to go on without one;
@@ -12,7 +12,7 @@ const PROTOBUF = /^application\/com\.github\.proto-openapi\.spec\.v2[@.]v1\.0\+p
 export async function answerOpenApiV2(exchange: Exchange, version: string): Promise<void> {
   const info = { title: "Kubernetes", version };
   const [first] = parseAccept(exchange.request.headers.accept ?? "*/*");
-  if (first && PROTOBUF.test(first.type)) return send(exchange, 200, first.type, [encode(info)], {});
+  if (first?.type.replace("@", ".") === PROTOBUF) return send(exchange, 200, PROTOBUF, [encode(info)]);
   return sendJson(exchange, 200, { swagger: "2.0", info, paths: {}, definitions: {} });
 }
 
