@@ -217,7 +217,8 @@ describe("PrivateContainerd with real containers", { concurrency: 2 }, () => {
     const edge = await openReady(place);
     const gone = await runPod(edge, sandboxSpec(place, "gone", { portMappings: [hostPort(18083)] }));
     const stays = await runPod(edge, sandboxSpec(place, "stays", { portMappings: [hostPort(18084)] }));
-    await edge.network.release(new Set([stays.sandboxId]), patience());
+    assert.deepEqual(await edge.network.holders(patience()), new Set([gone.sandboxId, stays.sandboxId]));
+    await edge.network.release({ vanished: new Set([gone.sandboxId]) }, patience());
     const rules = await place.run("iptables-save", []);
     assert.ok(!rules.includes(gone.sandboxId) && !rules.includes(`${gone.ip}/32`));
     assert.ok(rules.includes(stays.sandboxId) && rules.includes(`${stays.ip}/32`));

@@ -66,6 +66,20 @@ export async function removeCgroupTree(name: string, root = CGROUP_ROOT): Promis
   for (const hierarchy of await readdir(root)) await removeTree(path.join(root, hierarchy, name));
 }
 
+/** The processes in a cgroup that `moveToOwnCgroup` made; none where it could not. */
+export async function processesOf(name: string, root = CGROUP_ROOT): Promise<number[]> {
+  const pids = new Set<number>();
+  for (const folder of await foldersOf(name, root)) {
+    try {
+      for (const line of (await readFile(path.join(folder, "cgroup.procs"), "utf8")).split("\n"))
+        if (line !== "") pids.add(Number(line));
+    } catch (error) {
+      if (!isMissingFile(error)) throw error;
+    }
+  }
+  return [...pids];
+}
+
 async function removeTree(folder: string): Promise<void> {
   try {
     for (const entry of await readdir(folder, { withFileTypes: true }))

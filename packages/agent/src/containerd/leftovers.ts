@@ -1,6 +1,16 @@
+import { createHash } from "node:crypto";
 import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { isMissingFile, runCommand, signalProcess, startTimeOf, waitForExit, type ProcessId } from "@skerry/base";
+import {
+  isMissingFile,
+  runCommand,
+  signalProcess,
+  startTimeOf,
+  waitForExit,
+  type Clock,
+  type ProcessId,
+} from "@skerry/base";
+import { processesOf } from "./cgroups.ts";
 import { findProcesses, hasOption } from "./find-process.ts";
 import type { ContainerdPaths } from "./paths.ts";
 
@@ -12,7 +22,7 @@ const EXIT_TIMEOUT_MS = 10_000;
  * network namespaces. For when containerd is ended, and for pods that it did not take down itself.
  */
 export async function removeLeftovers(paths: ContainerdPaths): Promise<void> {
-  await endShims(paths);
+  for (const shim of await shimsOf(paths)) await endShim(paths, shim);
   await removeShimSockets(paths);
   await unmountBelow(path.dirname(paths.stateDir));
   await unmountBelow(paths.rootDir);
@@ -37,6 +47,16 @@ export async function forgetEarlierBoot(paths: ContainerdPaths, bootId: string):
   return true;
 }
 
+/** The files of network namespaces that CRI made for sandboxes, whether they still exist or not. */
+export const namespacesOf = (paths: ContainerdPaths): Promise<string[]> =>
+  mountsBelow(path.join(paths.stateDir, "io.containerd.grpc.v1.cri", "netns"));
+
+/** Ends a network namespace that no sandbox has, with the interfaces in it. */
+export async function removeNamespace(file: string): Promise<void> {
+  await runCommand("umount", ["--lazy", file]);
+  await rm(file, { force: true });
+}
+
 /** The mount points at or below a folder, the last mounted first. */
 export async function mountsBelow(dir: string): Promise<string[]> {
   const found: string[] = [];
@@ -55,14 +75,68 @@ async function unmountBelow(dir: string): Promise<void> {
   for (const point of await mountsBelow(dir)) await runCommand("umount", ["--lazy", point]);
 }
 
-async function endShims({ socket }: ContainerdPaths): Promise<void> {
-  for (const shim of await findProcesses(SHIM, (argv) => hasOption(argv, "-address", socket))) {
-    // A shim that has gone cannot report its children's end, and nobody else would end them.
-    const children = await childrenOf(shim.pid);
-    await signalProcess(shim, "SIGKILL");
-    for (const child of children) await signalProcess(child, "SIGKILL");
-    for (const id of [shim, ...children]) await waitForExit(id, { timeoutMs: EXIT_TIMEOUT_MS });
+/** What containerd starts while it makes a sandbox, and what outlives it by moments when it is killed. */
+const HELPERS = new Set(["bridge", "host-local", "portmap", "firewall", "loopback", "iptables", "ip6tables"]);
+const HELPERS_TIMEOUT_MS = 3_000;
+
+/**
+ * Waits until what a killed containerd had started to make sandboxes with has run to its end: only then does what it makes
+ * stand still. Helpers are found by the cgroup that they share with it.
+ */
+export async function helpersEnded(paths: ContainerdPaths, cgroup: string, clock: Clock): Promise<void> {
+  const deadline = clock.monotonic() + HELPERS_TIMEOUT_MS;
+  while (clock.monotonic() < deadline) {
+    const starting = await findProcesses(
+      SHIM,
+      (argv) => hasOption(argv, "-address", paths.socket) && argv.includes("start"),
+    );
+    const names = await Promise.all((await processesOf(cgroup)).map(commandName));
+    if (starting.length === 0 && !names.some((name) => HELPERS.has(name))) return;
+    await clock.sleep(10);
   }
+}
+
+const commandName = async (pid: number): Promise<string> =>
+  (await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "")).trim(); // it ended
+
+/** The process that holds a sandbox's containers, whatever becomes of containerd. */
+export interface Shim extends ProcessId {
+  sandboxId: string;
+}
+
+export async function shimsOf({ socket }: ContainerdPaths): Promise<Shim[]> {
+  const found = await findProcesses(SHIM, (argv) => hasOption(argv, "-address", socket));
+  return found.map(({ pid, startTime, argv }) => ({ pid, startTime, sandboxId: argv[argv.indexOf("-id") + 1] ?? "" }));
+}
+
+/** `USER_HZ`, in which the kernel tells when a process started: 100 on every architecture (proc(5)). */
+const TICKS_PER_SECOND = 100;
+
+/** How long a process has lived. */
+export async function ageMs({ startTime }: ProcessId): Promise<number> {
+  const [uptime = "0"] = (await readFile("/proc/uptime", "utf8")).split(" ");
+  return (Number(uptime) - Number(startTime) / TICKS_PER_SECOND) * 1000;
+}
+
+/** Whether a shim holds no process at all. */
+export const isIdle = async (shim: Shim): Promise<boolean> => (await childrenOf(shim.pid)).length === 0;
+
+/** Ends a shim with the containers that it holds, and removes its socket. */
+export async function endShim(paths: ContainerdPaths, shim: Shim): Promise<void> {
+  // A shim that has gone cannot report its children's end, and nobody else would end them.
+  const children = await childrenOf(shim.pid);
+  await signalProcess(shim, "SIGKILL");
+  for (const child of children) await signalProcess(child, "SIGKILL");
+  for (const id of [shim, ...children]) await waitForExit(id, { timeoutMs: EXIT_TIMEOUT_MS });
+  await rm(shimSocket(paths, shim.sandboxId), { force: true });
+}
+
+/** Shims of all containerds of the machine have their sockets in one folder, under a hash that tells them apart. */
+function shimSocket({ socket }: ContainerdPaths, sandboxId: string): string {
+  const hash = createHash("sha256")
+    .update(path.join(socket, "k8s.io", sandboxId))
+    .digest("hex");
+  return `/run/containerd/s/${hash}`;
 }
 
 async function childrenOf(pid: number): Promise<ProcessId[]> {
@@ -77,14 +151,10 @@ async function childrenOf(pid: number): Promise<ProcessId[]> {
   return found;
 }
 
-/** A shim's socket lies in a folder of all containerds of the machine; its bundle notes which it is. */
-async function removeShimSockets({ stateDir }: ContainerdPaths): Promise<void> {
-  const tasks = path.join(stateDir, "io.containerd.runtime.v2.task", "k8s.io");
-  for (const id of await namesIn(tasks)) {
-    const address = await readFile(path.join(tasks, id, "address"), "utf8").catch(() => ""); // none was made
-    const [, file] = /^unix:\/\/(\/run\/containerd\/s\/[0-9a-f]+)$/.exec(address.trim()) ?? [];
-    if (file !== undefined) await rm(file, { force: true });
-  }
+/** Of shims that have ended already: their bundles, which only the end of their containers removes, name them. */
+async function removeShimSockets(paths: ContainerdPaths): Promise<void> {
+  const bundles = path.join(paths.stateDir, "io.containerd.runtime.v2.task", "k8s.io");
+  for (const id of await namesIn(bundles)) await rm(shimSocket(paths, id), { force: true });
 }
 
 async function namesIn(dir: string): Promise<string[]> {

@@ -16,7 +16,18 @@ import { CriRuntime } from "../runtime/cri/cri-runtime.ts";
 import { GrpcClient } from "../runtime/cri/grpc-client.ts";
 import { cgroupSetup, containerdCgroup, mayLowerOomScore, podsCgroup, removeCgroupTree } from "./cgroups.ts";
 import { containerdConfig } from "./config.ts";
-import { forgetEarlierBoot, removeLeftovers } from "./leftovers.ts";
+import {
+  endShim,
+  ageMs,
+  forgetEarlierBoot,
+  helpersEnded,
+  isIdle,
+  namespacesOf,
+  removeLeftovers,
+  removeNamespace,
+  shimsOf,
+  type Shim,
+} from "./leftovers.ts";
 import { containerdPaths, type ContainerdPaths, type InstancePlace } from "./paths.ts";
 import { ContainerdSupervisor, type ContainerdLaunch } from "./supervisor.ts";
 import { findContainerTools, snapshotterFor } from "./tools.ts";
@@ -42,6 +53,9 @@ const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
 /** How many pods are taken down at once. */
 const REMOVALS = 4;
+const REMOVAL_TRIES = 5;
+/** Making a sandbox takes less from the start of its shim to its end, on the slowest device. */
+const STRAY_SHIM_MS = 60_000;
 
 /**
  * The containers of one edge: a containerd that is nobody else's, the `Runtime` and the image store on it, and the network
@@ -56,6 +70,8 @@ export class PrivateContainerd implements AsyncDisposable {
   readonly #options: PrivateContainerdOptions;
   readonly #client: GrpcClient;
   #forgotten: Promise<void> | undefined;
+  /** What sandboxes held when the last containerd had ended and the next was not yet started. */
+  #held: { sandboxes: Set<string>; namespaces: string[]; shims: Shim[] } | undefined;
 
   constructor(options: PrivateContainerdOptions) {
     const { instance, networkNamespace, mode = "run", env = {}, clock = systemClock, log = silentLogger } = options;
@@ -69,6 +85,9 @@ export class PrivateContainerd implements AsyncDisposable {
         await this.#forgetEarlierBoot();
         return await containerdLaunch(paths, options);
       },
+      beforeStart: (signal) => this.#noteHolders(signal),
+      afterStart: (signal) => this.#releaseOrphans(signal),
+      whileServing: (signal) => this.clearStrays(STRAY_SHIM_MS, signal),
       cgroup: containerdCgroup(instance),
       mode,
       wrapper: networkNamespace === undefined ? [] : ["nsenter", `--net=${networkNamespace}`, "--"],
@@ -113,12 +132,38 @@ export class PrivateContainerd implements AsyncDisposable {
     const sandboxes = await this.runtime.listSandboxes(signal);
     const next = sandboxes.values();
     const work = async (): Promise<void> => {
-      for (const { id } of next) {
-        await this.runtime.stopSandbox(id, signal);
-        await this.runtime.removeSandbox(id, signal);
-      }
+      for (const { id } of next) await this.#removeSandbox(id, signal);
     };
     await Promise.all(Array.from({ length: REMOVALS }, work));
+  }
+
+  /**
+   * Clears away what containerd forgets when a call is given up, or itself killed, at the wrong moment: shims of sandboxes that
+   * are not there, once older than `minAgeMs`, with all that they hold; and rules for addresses that nobody holds.
+   * Done from time to time while containerd serves.
+   */
+  async clearStrays(minAgeMs: number, signal: AbortSignal): Promise<void> {
+    const shims = await shimsOf(this.paths);
+    // Looked at after the shims: a sandbox that is made in between is known.
+    const known = new Set((await this.runtime.listSandboxes(signal)).map(({ id }) => id));
+    for (const shim of shims) {
+      if (!known.has(shim.sandboxId) && (await ageMs(shim)) >= minAgeMs) await endShim(this.paths, shim);
+    }
+    await this.network.release({ vanished: new Set() }, signal);
+  }
+
+  /** Tries again a few times: containerd refuses what it is just starting. */
+  async #removeSandbox(id: string, signal: AbortSignal): Promise<void> {
+    const { clock = systemClock } = this.#options;
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.runtime.stopSandbox(id, signal);
+        return await this.runtime.removeSandbox(id, signal);
+      } catch (error) {
+        if (signal.aborted || tries === REMOVAL_TRIES) throw error;
+      }
+      await clock.sleep(tries * 200, signal);
+    }
   }
 
   /**
@@ -140,6 +185,41 @@ export class PrivateContainerd implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.supervisor[Symbol.asyncDispose]();
     await this.#client[Symbol.asyncDispose]();
+  }
+
+  async #noteHolders(signal: AbortSignal): Promise<void> {
+    const { instance, clock = systemClock } = this.#options;
+    await helpersEnded(this.paths, containerdCgroup(instance), clock);
+    this.#held = {
+      sandboxes: await this.network.holders(signal),
+      namespaces: await namespacesOf(this.paths),
+      shims: await shimsOf(this.paths),
+    };
+  }
+
+  /**
+   * A containerd that is killed while it makes a sandbox has given it a namespace, an address, host ports or a shim already,
+   * and noted nothing. Whatever was held when it ended, and its successor knows no sandbox for, is freed.
+   */
+  async #releaseOrphans(signal: AbortSignal): Promise<void> {
+    if (!this.#held) return;
+    const { sandboxes, namespaces, shims } = this.#held;
+    const known = new Set<string>();
+    const ready = new Set<string>();
+    for (const sandbox of await this.runtime.listSandboxes(signal)) {
+      known.add(sandbox.id);
+      known.add((await this.runtime.sandboxStatus(sandbox.id, signal)).netns);
+      if (sandbox.ready) ready.add(sandbox.id);
+    }
+    for (const shim of shims) {
+      // One that was started and then given nothing to hold is not ended with its sandbox either.
+      const isOrphan = !known.has(shim.sandboxId) || (!ready.has(shim.sandboxId) && (await isIdle(shim)));
+      if (isOrphan) await endShim(this.paths, shim);
+    }
+    const broken = known.difference(ready);
+    await this.network.release({ vanished: sandboxes.difference(known), broken }, signal);
+    for (const file of namespaces) if (!known.has(file)) await removeNamespace(file);
+    this.#held = undefined;
   }
 
   /** Before containerd starts and before the network is made: once, for both write where an earlier boot's files are. */

@@ -36,6 +36,12 @@ export interface SupervisorOptions {
   paths: ContainerdPaths;
   /** Fails when containerd cannot be started here, in words for the user. */
   launch(): Promise<ContainerdLaunch>;
+  /** Called when none runs and one is about to be started. */
+  beforeStart?(signal: AbortSignal): Promise<void>;
+  /** Called when one that was started serves, before that is told to anybody. A failure is logged, and in nobody's way. */
+  afterStart?(signal: AbortSignal): Promise<void>;
+  /** Called from time to time while it serves. A failure is logged. */
+  whileServing?(signal: AbortSignal): Promise<void>;
   /** A connection to its socket, for asking whether it serves. */
   client: GrpcClient;
   /** The top-level cgroup that it gets for itself. */
@@ -56,11 +62,12 @@ const WATCH_MS = 250;
 const HEALTH_MS = 10_000;
 const HEALTH_TIMEOUT_MS = 10_000;
 const HEALTH_FAILURES = 3;
+const TIDY_MS = 60_000;
 /** How long a start may take: its database is on a slow card, with hundreds of containers. */
 const START_TIMEOUT_MS = 60_000;
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
-/** One that served so long is started again at once; one that dies sooner, after growing waits. */
-const STEADY_MS = 10_000;
+/** One that served so long is started again without a wait. */
+const STEADY_MS = 1_000;
 const STOP_GRACE_MS = 10_000;
 
 const CRI_PLUGIN = "io.containerd.grpc.v1.cri";
@@ -83,6 +90,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
   #problem: string | undefined = "containerd is not started yet";
   #process: ProcessId | undefined;
   #starts = 0;
+  #isFresh = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -153,12 +161,12 @@ export class ContainerdSupervisor implements AsyncDisposable {
     const { signal } = this.#stop;
     const newWaits = (): Generator<number, never> => backoff({ initialMs: 500, maxMs: 10_000, jitter: "none" });
     let waits = newWaits();
-    let steady = true;
     while (!signal.aborted) {
       let servedMs = 0;
       try {
         this.#process = await this.#ensureRunning();
         await this.#waitUntilServing();
+        if (this.#isFresh) await this.#tidy((signal) => this.#options.afterStart?.(signal));
         this.#nowServing();
         const since = this.#clock.monotonic();
         await this.#watch();
@@ -170,10 +178,9 @@ export class ContainerdSupervisor implements AsyncDisposable {
         this.#notServing((error as Error).message);
         this.#log.error({ err: error }, "containerd does not serve");
       }
-      // The first time it is started again at once, also soon after its start.
-      const wait = steady && servedMs > 0 ? 0 : waits.next().value;
-      steady = servedMs >= STEADY_MS;
-      if (steady) waits = newWaits();
+      // Whoever served is started again at once; waits grow only for one that cannot be made to serve.
+      if (servedMs > 0) waits = newWaits();
+      const wait = servedMs >= STEADY_MS ? 0 : waits.next().value;
       await this.#clock.sleep(wait, signal).catch(() => {}); // aborted: the loop ends
     }
   }
@@ -198,6 +205,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
     const { binary, config } = await this.#options.launch();
     const running = await this.#adoptable();
     const isCurrent = (await readIfThere(paths.configFile)) === config;
+    this.#isFresh = false;
     if (running && isCurrent) {
       this.#log.info({ pid: running.pid }, "adopting containerd");
       return running;
@@ -209,7 +217,18 @@ export class ContainerdSupervisor implements AsyncDisposable {
       this.#log.info({ pid: running.pid }, "starting containerd again for its changed configuration");
       await stopDaemon(paths.pidFile, { graceMs: STOP_GRACE_MS });
     }
+    await this.#options.beforeStart?.(this.#stop.signal);
+    this.#isFresh = true;
     return await this.#launch(binary);
+  }
+
+  async #tidy(work: (signal: AbortSignal) => Promise<void> | undefined): Promise<void> {
+    try {
+      await work(this.#stop.signal);
+    } catch (error) {
+      this.#stop.signal.throwIfAborted();
+      this.#log.warn({ err: error }, "what containerd left could not be cleared away");
+    }
   }
 
   async #launch(binary: string): Promise<ProcessId> {
@@ -285,6 +304,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
     const { signal } = this.#stop;
     let failures = 0;
     let nextHealth = this.#clock.monotonic() + HEALTH_MS;
+    let nextTidy = this.#clock.monotonic() + TIDY_MS;
     for (;;) {
       await this.#clock.sleep(WATCH_MS, signal);
       if (!(await this.#lives())) return;
@@ -301,6 +321,10 @@ export class ContainerdSupervisor implements AsyncDisposable {
         }
       }
       if (this.#options.mode !== "watch") await rotateLogFile(paths.logFile, MAX_LOG_BYTES);
+      if (this.#clock.monotonic() >= nextTidy) {
+        await this.#tidy((stop) => this.#options.whileServing?.(stop));
+        nextTidy = this.#clock.monotonic() + TIDY_MS;
+      }
       nextHealth = this.#clock.monotonic() + HEALTH_MS;
     }
   }

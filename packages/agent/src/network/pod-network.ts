@@ -4,7 +4,7 @@ import { isMissingFile, runCommand, writeFileAtomic, type RunCommand } from "@sk
 import { overlaps, parseCidr } from "./cidr.ts";
 import { cniConfigList, networkNames, type NetworkNames } from "./cni-config.ts";
 import { Iptables, optionOf, type IptablesRule } from "./iptables.ts";
-import { releaseVanished } from "./vanished-pods.ts";
+import { holdersOf, releaseVanished, removeUnusedChains, type PodLeftovers } from "./vanished-pods.ts";
 
 export interface PodNetworkOptions {
   instance: string;
@@ -44,34 +44,54 @@ export class PodNetwork {
   async setUp(podCidr: string, signal: AbortSignal): Promise<void> {
     await this.#checkConflict(podCidr, signal);
     await this.#masquerade(podCidr, signal);
+    await releaseVanished(await this.#leftovers(signal), () => false);
     await mkdir(this.#ipamDir, { recursive: true, mode: 0o700 });
     await mkdir(path.dirname(this.#confFile), { recursive: true });
     const config = cniConfigList(this.names, podCidr, this.#ipamDir);
     if ((await this.#config()) !== config) await writeFileAtomic(this.#confFile, config);
   }
 
+  /** The sandboxes that hold an address or a host port, whether they still exist or not. */
+  async holders(signal: AbortSignal): Promise<Set<string>> {
+    return await holdersOf(await this.#leftovers(signal));
+  }
+
   /**
-   * Removes what sandboxes left that are no more and were not taken down: addresses, host ports, rules. To be called while no
-   * sandbox is being made, with all that exist, running or not.
+   * Frees what sandboxes held that vanished without being taken down: addresses, host ports, rules. Those of `broken` were
+   * perhaps not finished, and will be taken down: they keep their address until then.
    */
-  async release(liveSandboxes: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-    const podCidr = await this.#configuredCidr();
+  async release(
+    { vanished, broken = new Set() }: { vanished: ReadonlySet<string>; broken?: ReadonlySet<string> },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const left = await this.#leftovers(signal);
     await releaseVanished(
-      { names: this.names, ipamDir: this.#ipamDir, podCidr, iptables: new Iptables(this.#run, signal) },
-      liveSandboxes,
+      left,
+      (id) => vanished.has(id),
+      (id) => broken.has(id),
     );
   }
 
   /** Removes the network with all that was ours. To be called when no pod is left. */
   async remove(signal: AbortSignal): Promise<void> {
-    await this.release(new Set(), signal);
     const iptables = new Iptables(this.#run, signal);
+    await releaseVanished(await this.#leftovers(signal), () => true);
+    await removeUnusedChains(iptables);
     for (const rule of await this.#masqueradeRules(iptables)) await iptables.remove("nat", rule);
     const links = JSON.parse(await this.#run("ip", ["-json", "link", "show"], { signal })) as { ifname: string }[];
     if (links.some(({ ifname }) => ifname === this.names.bridge))
       await this.#run("ip", ["link", "delete", this.names.bridge], { signal });
     await rm(this.#confFile, { force: true });
     await rm(this.#ipamDir, { recursive: true, force: true });
+  }
+
+  async #leftovers(signal: AbortSignal): Promise<PodLeftovers> {
+    return {
+      names: this.names,
+      ipamDir: this.#ipamDir,
+      podCidr: await this.#configuredCidr(),
+      iptables: new Iptables(this.#run, signal),
+    };
   }
 
   async #checkConflict(podCidr: string, signal: AbortSignal): Promise<void> {
