@@ -28,6 +28,9 @@ export const containersOf = (layout: Layout, instance: string, log: Logger): Pri
     log,
   });
 
+/** A shim that belongs to no sandbox for so long is nobody's: one that is being made is younger. */
+const STRAY_AGE_MS = 5_000;
+
 /** One edge, put together: private containerd, agent and link. */
 export class Edge implements AsyncDisposable {
   readonly #options: EdgeOptions;
@@ -67,6 +70,7 @@ export class Edge implements AsyncDisposable {
           await containers.supervisor.whenServing(signal);
           await containers.ensureBuiltinImages(signal);
         },
+        reclaim: (_sandboxes, signal) => containers.clearStrays(STRAY_AGE_MS, signal),
         log,
       }),
     );
