@@ -133,6 +133,54 @@ export async function holdingsOf(machine: Machine): Promise<Holdings> {
   };
 }
 
+/**
+ * What a machine's containers, network, mounts and groups hold that its pods do not explain, in words; nothing is right.
+ *
+ * @param uids - of the pods that exist.
+ */
+export async function disorder(machine: Machine, uids: ReadonlySet<string>): Promise<string[]> {
+  await using containerd = await openContainerd(machine);
+  const { runtime } = containerd;
+  const [sandboxes, containers, holdings] = await Promise.all([
+    runtime.listSandboxes(patience()),
+    runtime.listContainers(patience()),
+    holdingsOf(machine),
+  ]);
+  const found: string[] = [];
+  const expect = (isSo: boolean, what: string): void => void (isSo || found.push(what));
+  const ready = sandboxes.filter((each) => each.ready);
+  const isReady = (id: string): boolean => ready.some((each) => each.id === id);
+  const running = containers.filter((each) => each.state === "running");
+  for (const { id, podName, podUid } of sandboxes)
+    expect(uids.has(podUid), `sandbox ${id} is of ${podName}, which is no more`);
+  for (const [uid, all] of Map.groupBy(ready, (each) => each.podUid))
+    expect(all.length === 1, `pod ${uid} has ${all.length} sandboxes`);
+  for (const [name, all] of Map.groupBy(running, (each) => `${each.sandboxId} ${each.name}`))
+    expect(all.length === 1, `container ${name} runs ${all.length} times`);
+  for (const { id, sandboxId } of running) expect(isReady(sandboxId), `container ${id} runs in no sandbox`);
+  for (const id of holdings.shims) expect(isReady(id), `a shim holds sandbox ${id}`);
+  const count = (what: string, held: readonly string[]): void =>
+    expect(held.length === ready.length, `${ready.length} sandboxes have ${held.length} ${what}: ${held.join(" ")}`);
+  count("network namespaces", holdings.namespaces);
+  count("cables", holdings.veths);
+  for (const [address, id] of Object.entries(holdings.leases)) expect(isReady(id), `${id} holds ${address}`);
+  count("addresses", Object.keys(holdings.leases));
+  const statuses = await Promise.all(ready.map(({ id }) => runtime.sandboxStatus(id, patience())));
+  const ips = statuses.flatMap((each) => each.ips).toSorted();
+  expect(new Set(ips).size === ready.length, `${ready.length} sandboxes have the addresses ${ips.join(" ")}`);
+  expect(ips.join() === holdings.forwarded.toSorted().join(), `forwarded are ${holdings.forwarded.join(" ")}`);
+  const bundles = new Set([...ready, ...running].map(({ id }) => id));
+  for (const point of holdings.mounts) {
+    const [, id] = /\/([0-9a-f]{64})\//.exec(point) ?? [];
+    const [, uid] = /\/edge\/pods\/([^/]+)\//.exec(point) ?? [];
+    expect(id !== undefined ? bundles.has(id) : uid !== undefined && uids.has(uid), `mounted is ${point}`);
+  }
+  for (const cgroup of holdings.cgroups)
+    expect(uids.has(cgroup.replace(/^.*\/pod/, "")), `there is the control group ${cgroup}`);
+  for (const uid of holdings.podFolders) expect(uids.has(uid), `there is a folder of pod ${uid}`);
+  return found;
+}
+
 /** What is left of pods where there are none; nothing at all is right. */
 export async function traces(machine: Machine): Promise<Partial<Holdings>> {
   const holdings = await holdingsOf(machine);
