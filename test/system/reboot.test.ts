@@ -75,7 +75,7 @@ async function assertServed(machine: RebootableMachine, addresses: Iterable<stri
 interface Reboot {
   what: string;
   /** Between the power cut and the agent's start. */
-  before?(machine: RebootableMachine, podCidr: string): Promise<void>;
+  before?: (machine: RebootableMachine, podCidr: string) => Promise<void>;
   keepsRun?: boolean;
 }
 

@@ -10,6 +10,8 @@ import { Steps } from "../steps.ts";
 /** How long pods may take to end. */
 const POD_GRACE_SECONDS = 10;
 const STOP_TIMEOUT_MS = 120_000;
+/** How long containerd may take to end them; one that hangs, or whose programs are gone, does not keep the user waiting. */
+const POLITE_MS = 45_000;
 
 export const down: Command = {
   name: "down",
@@ -35,7 +37,7 @@ export const down: Command = {
     if (roles.includes("edge")) {
       await steps.step("edge stopped", () => stopInstanceDaemon(instance, "edge"));
       await steps.step(removes ? "containers, network and images removed" : "containers stopped", () =>
-        endContainers(instance, removes, AbortSignal.any([call.signal, AbortSignal.timeout(STOP_TIMEOUT_MS)])),
+        endContainers(instance, removes, steps, AbortSignal.any([call.signal, AbortSignal.timeout(STOP_TIMEOUT_MS)])),
       );
     }
     if (roles.includes("cloud")) await steps.step("cloud stopped", () => stopInstanceDaemon(instance, "cloud"));
@@ -44,13 +46,25 @@ export const down: Command = {
   },
 };
 
-/** Ends every pod through containerd, which is started for it when it does not run, and then containerd. */
-async function endContainers({ layout, settings }: Instance, removes: boolean, signal: AbortSignal): Promise<void> {
+/** Ends every pod through containerd, if that runs, and then containerd with what is left. */
+async function endContainers(
+  { layout, settings }: Instance,
+  removes: boolean,
+  steps: Steps,
+  signal: AbortSignal,
+): Promise<void> {
   await using containers = containersOf(layout, settings.id, silentLogger);
   if (await containers.supervisor.isRunning()) {
     containers.start();
-    await containers.supervisor.whenServing(signal);
-    await containers.removePods(POD_GRACE_SECONDS, signal);
+    try {
+      const polite = AbortSignal.any([signal, AbortSignal.timeout(POLITE_MS)]);
+      await containers.supervisor.whenServing(polite);
+      await containers.removePods(POD_GRACE_SECONDS, polite);
+    } catch (error) {
+      signal.throwIfAborted();
+      // One whose network was never set up after a reboot takes no sandbox down: what is left ends with it all the same.
+      steps.note(`Some containers are killed, because containerd did not end them: ${(error as Error).message}`);
+    }
   }
   await containers.remove({ data: removes }, signal);
 }
