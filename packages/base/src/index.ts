@@ -1,4 +1,5 @@
 /** What any daemon needs and Kubernetes has nothing to do with: time, retries, queues, files, logs, certificates. */
+export { overlaps, parseCidr, type Cidr } from "./cidr.ts";
 export { systemClock, timestamp, type Clock } from "./clock.ts";
 export { backoff, type BackoffOptions } from "./backoff.ts";
 export {

@@ -1,7 +1,6 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { isMissingFile, runCommand, writeFileAtomic, type RunCommand } from "@skerry/base";
-import { overlaps, parseCidr } from "./cidr.ts";
+import { overlaps, parseCidr, isMissingFile, runCommand, writeFileAtomic, type RunCommand } from "@skerry/base";
 import { cniConfigList, networkNames, type NetworkNames } from "./cni-config.ts";
 import { Iptables, optionOf, type IptablesRule } from "./iptables.ts";
 import { holdersOf, releaseVanished, removeUnusedChains, type PodLeftovers } from "./vanished-pods.ts";

@@ -1,7 +1,6 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { isMissingFile } from "@skerry/base";
-import { overlaps, parseCidr } from "./cidr.ts";
+import { overlaps, parseCidr, isMissingFile } from "@skerry/base";
 import type { NetworkNames } from "./cni-config.ts";
 import { optionOf, type Iptables, type IptablesRule } from "./iptables.ts";
 

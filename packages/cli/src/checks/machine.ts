@@ -4,7 +4,7 @@ import net from "node:net";
 import path from "node:path";
 import { readPidFile } from "@skerry/base";
 import type { Instance } from "../instance/instance.ts";
-import { conflictOf, hostRoutes } from "../instance/cidr.ts";
+import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { pidFileOf, type Layout } from "../instance/layout.ts";
 import { missingNeeds } from "../setup/packages.ts";
 

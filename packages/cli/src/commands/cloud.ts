@@ -4,8 +4,9 @@ import { SqliteLog } from "@skerry/store";
 import { UserError, type Command } from "../command.ts";
 import { Cloud } from "../daemons/cloud.ts";
 import { logLevelOf, untilStopped } from "../daemons/life.ts";
-import { layoutOfCall, portOption } from "../instance/instance.ts";
+import { layoutOfCall } from "../instance/instance.ts";
 import { pidFileOf } from "../instance/layout.ts";
+import { settingsRequest } from "../instance/request.ts";
 import { ensureSettings } from "../instance/settings.ts";
 import { VERSION } from "../version.ts";
 
@@ -26,16 +27,7 @@ export const cloud: Command = {
     if (running && running.pid !== process.pid) {
       throw new UserError(`The cloud of ${layout.dataDir} runs already, as process ${running.pid}`);
     }
-    const apiPort = portOption(call, "api-port");
-    const linkPort = portOption(call, "link-port");
-    const clusterCidr = call.option("cluster-cidr");
-    const settings = await ensureSettings(layout, {
-      roles: ["cloud"],
-      sample: false,
-      ...(apiPort !== undefined && { apiPort }),
-      ...(linkPort !== undefined && { linkPort }),
-      ...(clusterCidr !== undefined && { clusterCidr }),
-    });
+    const settings = await ensureSettings(layout, settingsRequest(call, { roles: ["cloud"], sample: false }));
     if (call.flag("print-config")) {
       console.log(JSON.stringify({ layout, settings }, undefined, 2));
       return;

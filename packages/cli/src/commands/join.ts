@@ -4,6 +4,7 @@ import { startInstanceDaemon } from "../instance/control.ts";
 import { waitForEdge } from "../instance/health.ts";
 import { layoutOfCall, type Instance } from "../instance/instance.ts";
 import { joinEdge, parseAddress } from "../instance/joining.ts";
+import { settingsRequest } from "../instance/request.ts";
 import { ensureSettings } from "../instance/settings.ts";
 import { installNeeds, missingNeeds } from "../setup/packages.ts";
 import { Steps } from "../steps.ts";
@@ -29,13 +30,10 @@ export const join: Command = {
       steps.note(`Installing with apt-get, because they are missing: ${missing.map((need) => need.package).join(" ")}`);
       await steps.step("packages installed", () => installNeeds(missing, call.signal));
     }
-    const nodeName = call.option("node-name");
-    const settings = await ensureSettings(layout, {
-      roles: ["edge"],
-      sample: false,
-      hub: server,
-      ...(nodeName !== undefined && { nodeName }),
-    });
+    const settings = await ensureSettings(
+      layout,
+      settingsRequest(call, { roles: ["edge"], sample: false, hub: server }),
+    );
     const instance: Instance = { layout, settings };
     await steps.step(`joined ${server.host}:${server.port} as ${settings.nodeName}`, () =>
       joinEdge(instance, server, token, call.signal),

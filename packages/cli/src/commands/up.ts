@@ -6,10 +6,11 @@ import { kinds } from "@skerry/machinery";
 import type { Client } from "@skerry/client";
 import { UserError, type Call, type Command } from "../command.ts";
 import { CHECKS } from "../checks/machine.ts";
-import { conflictOf, hostRoutes, parseCidr } from "../instance/cidr.ts";
+import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { hasSystemd, runningDaemon, startInstanceDaemon } from "../instance/control.ts";
 import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
-import { layoutOfCall, portOption, type Instance } from "../instance/instance.ts";
+import { layoutOfCall, type Instance } from "../instance/instance.ts";
+import { settingsRequest } from "../instance/request.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
 import { logFileOf, type Layout } from "../instance/layout.ts";
 import { ensureSettings, readSettings, type SettingsRequest } from "../instance/settings.ts";
@@ -49,7 +50,7 @@ export const up: Command = {
       await printClosing(before, call);
       return 0;
     }
-    const request = await requestOf(call);
+    const request = settingsRequest(call, { roles: ["cloud", "edge"], sample: !call.flag("no-sample") });
     await steps.step("machine checked", () => checkMachine(layout, request, before));
     const missing = missingNeeds();
     if (missing.length > 0) {
@@ -124,26 +125,6 @@ async function giveToCaller(file: string, env: NodeJS.ProcessEnv): Promise<void>
 
 /** Where it is noted that the sample was made once: one who deletes it does not want it back. */
 const sampleMark = (layout: Layout): string => path.join(layout.dataDir, "sample-made");
-
-async function requestOf(call: Call): Promise<SettingsRequest> {
-  const apiPort = portOption(call, "api-port");
-  const linkPort = portOption(call, "link-port");
-  const clusterCidr = call.option("cluster-cidr");
-  const nodeName = call.option("node-name");
-  if (clusterCidr !== undefined) {
-    const { bits } = parseCidr(clusterCidr);
-    if (bits < 8 || bits > 24)
-      throw new UserError(`--cluster-cidr takes a network between /8 and /24, not ${clusterCidr}`, { exitCode: 2 });
-  }
-  return {
-    roles: ["cloud", "edge"],
-    sample: !call.flag("no-sample"),
-    ...(apiPort !== undefined && { apiPort }),
-    ...(linkPort !== undefined && { linkPort }),
-    ...(clusterCidr !== undefined && { clusterCidr }),
-    ...(nodeName !== undefined && { nodeName }),
-  };
-}
 
 /** Refuses what cannot become a running instance, before anything is made. What `up` itself mends is not looked at. */
 async function checkMachine(layout: Layout, request: SettingsRequest, instance: Instance | undefined): Promise<void> {

@@ -29,14 +29,3 @@ export async function requireInstance(call: Call, role?: "cloud" | "edge"): Prom
   }
   return instance;
 }
-
-/** A port number from an option. */
-export function portOption(call: Call, name: string): number | undefined {
-  const text = call.option(name);
-  if (text === undefined) return undefined;
-  const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new UserError(`--${name} takes a port between 1 and 65535, not "${text}"`, { exitCode: 2 });
-  }
-  return port;
-}

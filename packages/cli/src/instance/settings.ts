@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import type { HubAddress } from "@skerry/agent";
 import { isMissingFile, writeFileAtomic } from "@skerry/base";
 import { UserError } from "../command.ts";
-import { freeClusterCidr } from "./cidr.ts";
+import { freeClusterCidr } from "./cluster-cidr.ts";
 import type { Layout } from "./layout.ts";
 
 /** What was decided when an instance was made, and holds until its data is removed. */

@@ -1,31 +1,29 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { overlaps, parseCidr, type Cidr } from "@skerry/base";
 import { UserError } from "../command.ts";
 
-/** A block of IPv4 addresses. */
-interface Block {
-  base: number;
-  bits: number;
-}
-
-/** `10.42.0.0/16` as a block. */
-export function parseCidr(text: string): Block {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(text);
-  const octets = match?.slice(1, 5).map(Number) ?? [];
-  const bits = Number(match?.[5]);
-  if (!match || octets.some((octet) => octet > 255) || bits > 32) {
-    throw new UserError(`"${text}" is no IPv4 network; write it like 10.42.0.0/16`);
+/** Checks a network that pods are to get addresses from: aligned, and with room for one to 65,536 nodes. */
+export function checkClusterCidr(text: string): void {
+  let block: Cidr;
+  try {
+    block = parseCidr(text);
+  } catch (error) {
+    throw new UserError((error as Error).message, { cause: error, exitCode: 2 });
   }
-  const base = octets.reduce((value, octet) => value * 256 + octet, 0);
-  if (base % 2 ** (32 - bits) !== 0)
-    throw new UserError(`"${text}" has address bits beyond its /${bits}; write the network's first address`);
-  return { base, bits };
+  if (formatAddress(block.base) !== text.split("/")[0]) {
+    throw new UserError(
+      `"${text}" has address bits beyond its /${block.bits}; write ${formatAddress(block.base)}/${block.bits}`,
+      { exitCode: 2 },
+    );
+  }
+  if (block.bits < 8 || block.bits > 24) {
+    throw new UserError(`--cluster-cidr takes a network between /8 and /24, not ${text}`, { exitCode: 2 });
+  }
 }
 
-export function overlaps(a: Block, b: Block): boolean {
-  const size = 2 ** (32 - Math.min(a.bits, b.bits));
-  return Math.floor(a.base / size) === Math.floor(b.base / size);
-}
+const formatAddress = (value: number): string =>
+  [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
 
 /** A network that the machine routes already, and through what. */
 export interface Route {
