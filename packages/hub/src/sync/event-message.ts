@@ -36,10 +36,7 @@ export async function applyEventMessage(
       throw new RefusedReportError(`Pod ${namespace}/${name} is not bound to ${node}`);
   } else throw new RefusedReportError("An event of an edge is about its Node or a Pod");
 
-  const series = createHash("sha256")
-    .update(`${uid}\0${event.metadata.name ?? message.id}`)
-    .digest("hex")
-    .slice(0, 16);
+  const series = seriesOf(uid, event.metadata.name ?? message.id);
   const count = countOf(event);
   const now: Event = {
     apiVersion: "v1",
@@ -67,6 +64,16 @@ export async function applyEventMessage(
   if ((existing.count ?? 1) >= count) return;
   const body = { count, lastTimestamp: now.lastTimestamp, message: now.message };
   await client.patch<Event>(kinds.Event, key, { type: "merge-patch+json", body }, { signal });
+}
+
+/**
+ * What tells events of an object from each other: the time in nanoseconds that edges put into their names, so that names are in the order of what
+ * happened, and a hash of node and name, so that no edge can mean the events of another.
+ */
+function seriesOf(uid: string, edgeName: string): string {
+  const [, time = ""] = /\.([0-9a-f]{16})[0-9a-f]{4}$/.exec(edgeName) ?? [];
+  const hash = createHash("sha256").update(`${uid}\0${edgeName}`).digest("hex");
+  return time + hash.slice(0, time === "" ? 16 : 8);
 }
 
 const countOf = ({ count }: Event): number =>
