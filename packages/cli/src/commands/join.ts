@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { UserError, type Command } from "../command.ts";
 import { startInstanceDaemon } from "../instance/control.ts";
 import { waitForEdge } from "../instance/health.ts";
 import { layoutOfCall, type Instance } from "../instance/instance.ts";
 import { joinEdge, parseAddress } from "../instance/joining.ts";
 import { settingsRequest } from "../instance/request.ts";
-import { ensureSettings } from "../instance/settings.ts";
+import { ensureSettings, readSettings } from "../instance/settings.ts";
 import { installNeeds, missingNeeds } from "../setup/packages.ts";
 import { Steps } from "../steps.ts";
 
@@ -24,20 +25,30 @@ export const join: Command = {
         `This machine has joined already (${layout.identity}); to join another cloud, first remove it with skerry down -v`,
       );
     }
+    if ((await readSettings(layout))?.roles.includes("cloud")) {
+      throw new UserError(
+        `The instance in ${layout.dataDir} runs a cloud of its own; join with another --data-dir, or remove it with skerry down -v`,
+      );
+    }
     const steps = new Steps(process.stdout);
     const missing = missingNeeds();
     if (missing.length > 0) {
       steps.note(`Installing with apt-get, because they are missing: ${missing.map((need) => need.package).join(" ")}`);
       await steps.step("packages installed", () => installNeeds(missing, call.signal));
     }
-    const settings = await ensureSettings(
-      layout,
-      settingsRequest(call, { roles: ["edge"], sample: false, hub: server }),
-    );
-    const instance: Instance = { layout, settings };
-    await steps.step(`joined ${server.host}:${server.port} as ${settings.nodeName}`, () =>
-      joinEdge(instance, server, token, call.signal),
-    );
+    // What an attempt that failed may have left, with another cloud's address in it.
+    await rm(layout.settings, { force: true });
+    const request = settingsRequest(call, { roles: ["edge"], sample: false, hub: server });
+    const instance: Instance = { layout, settings: await ensureSettings(layout, request) };
+    const { nodeName } = instance.settings;
+    try {
+      await steps.step(`joined ${server.host}:${server.port} as ${nodeName}`, () =>
+        joinEdge(instance, server, token, call.signal),
+      );
+    } catch (error) {
+      await rm(layout.settings, { force: true });
+      throw error;
+    }
     await steps.step("edge started", async () => {
       await startInstanceDaemon(instance, "edge");
       await waitForEdge(instance, call.signal);
