@@ -282,7 +282,7 @@ export class Agent implements AsyncDisposable {
         name: pod.metadata.name ?? "",
         uid,
         phase: status?.phase ?? "Pending",
-        ready: containers.length > 0 && containers.every((one) => one.ready),
+        ready: (this.#pods?.hasSeen(uid) ?? false) && containers.length > 0 && containers.every((one) => one.ready),
         restarts: containers.reduce((sum, one) => sum + (one.restartCount ?? 0), 0),
         reason: status?.reason ?? waiting ?? "",
       };

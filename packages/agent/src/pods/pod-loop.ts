@@ -59,6 +59,8 @@ interface PodMemory {
   run: AbortController | undefined;
   /** What the current run works from, to tell whether a change makes it pointless. */
   basis: string;
+  /** It was looked at in this life: what is known of it is of now. */
+  isSeen: boolean;
   /** Facts that could not be written, and what the cloud is to learn with them. */
   unsaved: { report: Report | undefined } | undefined;
   /** Instances whose wait after a crash was told. */
@@ -120,6 +122,11 @@ export class PodLoop implements AsyncDisposable {
   /** Resolves when no pod is being worked on; waits of pods do not count. */
   idle(): Promise<void> {
     return this.#queue.idle();
+  }
+
+  /** Whether a pod was looked at since the start; what the cache says of others is from before. */
+  hasSeen(uid: string): boolean {
+    return this.#memory.get(uid)?.isSeen ?? false;
   }
 
   /** What the runtime listed last. */
@@ -314,6 +321,7 @@ export class PodLoop implements AsyncDisposable {
     const isReported = acts.length === 0 || !isFirst || !isQuick || wanted.refused !== "";
     await this.#save(this.#gapsTold(facts, gaps, tell), before, { wanted, observed, memory, now, isReported });
 
+    memory.isSeen = true;
     if (acts.length === 0) {
       if (cached.leaving) await this.#forget(uid);
       const wait = steps.find((step) => step.do === "wait");
@@ -560,6 +568,7 @@ export class PodLoop implements AsyncDisposable {
         prepared: "",
         run: undefined,
         basis: "",
+        isSeen: false,
         unsaved: undefined,
         told: new Set(),
       };
