@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import path from "node:path";
@@ -13,6 +13,19 @@ export interface Outcome {
   code: number;
   stdout: string;
   stderr: string;
+}
+
+export interface CommandOptions {
+  timeoutMs?: number;
+  input?: string;
+  /** Beside what every command here gets. */
+  env?: NodeJS.ProcessEnv;
+}
+
+export interface KubectlOptions extends CommandOptions {
+  version?: KubectlVersion;
+  /** A file; the administrator's when absent. */
+  kubeconfig?: string;
 }
 
 /**
@@ -49,14 +62,14 @@ export class Machine implements AsyncDisposable {
   async exec(
     command: string,
     args: readonly string[],
-    { timeoutMs = 180_000, input }: { timeoutMs?: number; input?: string } = {},
+    { timeoutMs = 180_000, input, env }: CommandOptions = {},
   ): Promise<Outcome> {
     const [first = "", ...rest] = [...this.enter, command, ...args];
     const child = run(first, rest, {
       cwd: ROOT,
       timeout: timeoutMs,
       maxBuffer: 64 << 20,
-      env: this.env,
+      env: { ...this.env, ...env },
     });
     child.child.stdin?.end(input);
     try {
@@ -87,12 +100,42 @@ export class Machine implements AsyncDisposable {
   /** A real kubectl, whatever becomes of it. */
   async kubectlOutcome(
     args: readonly string[],
-    { version = "1.35", input, timeoutMs }: { version?: KubectlVersion; input?: string; timeoutMs?: number } = {},
+    { version = "1.35", kubeconfig = this.kubeconfig, ...options }: KubectlOptions = {},
   ): Promise<Outcome> {
-    return this.exec(kubectlPath(version), ["--kubeconfig", path.join(this.dataDir, "etc/kubeconfig"), ...args], {
-      ...(input !== undefined && { input }),
-      ...(timeoutMs !== undefined && { timeoutMs }),
-    });
+    return this.exec(kubectlPath(version), ["--kubeconfig", kubeconfig, ...args], options);
+  }
+
+  /**
+   * Runs a command that has no end of its own until what it printed is enough, and ends it then; rejects when that takes too long, or when it ends by
+   * itself before.
+   */
+  async follow(
+    command: string,
+    args: readonly string[],
+    isEnough: (stdout: string) => boolean,
+    { timeoutMs = 30_000 }: { timeoutMs?: number } = {},
+  ): Promise<string> {
+    const [first = "", ...rest] = [...this.enter, command, ...args];
+    const child = spawn(first, rest, { cwd: ROOT, env: this.env, stdio: ["ignore", "pipe", "pipe"] });
+    let stdout = "";
+    let stderr = "";
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    try {
+      for await (const chunk of child.stdout) {
+        stdout += String(chunk);
+        if (isEnough(stdout)) return stdout;
+      }
+    } finally {
+      clearTimeout(timer);
+      child.kill("SIGKILL");
+    }
+    throw new Error(`${command} ${args.join(" ")} did not print what was waited for:\n${stdout}${stderr}`);
+  }
+
+  /** The administrator's. */
+  get kubeconfig(): string {
+    return path.join(this.dataDir, "etc/kubeconfig");
   }
 
   /** An object as JSON, through kubectl. */
