@@ -40,7 +40,7 @@ export type WatchEvent<T extends KubeObject = KubeObject> =
   | { type: "BOOKMARK"; revision: string; initialEventsEnd: boolean };
 
 export interface WriteOptions {
-  /** The field manager that owns what is written (KEP-555). The client's user name when absent. */
+  /** The field manager that owns what is written (KEP-555). What the client calls itself when absent. */
   fieldManager?: string;
   dryRun?: boolean;
   /** `status`, `scale`, `binding`, …: absent for the object itself. */
@@ -53,7 +53,10 @@ export type Patch =
   | { type: "json-patch+json" | "merge-patch+json" | "strategic-merge-patch+json"; body: unknown }
   | { type: "apply-patch+yaml"; body: unknown; force?: boolean };
 
-export interface DeleteOptions extends WriteOptions {
+export interface DeleteOptions {
+  dryRun?: boolean;
+  signal?: AbortSignal;
+  /** How long a pod may take to end; 0 removes it from the API at once, whatever becomes of it on its node. */
   gracePeriodSeconds?: number;
   propagationPolicy?: "Background" | "Foreground" | "Orphan";
   preconditions?: { uid?: string; resourceVersion?: string };

@@ -1,15 +1,7 @@
-import { once } from "node:events";
-import https from "node:https";
 import type { IncomingMessage } from "node:http";
-import {
-  apiVersionOf,
-  deepFreeze,
-  StatusError,
-  type Encoded,
-  type Kind,
-  type KubeObject,
-  type ObjectKey,
-} from "@skerry/machinery";
+import { systemClock, type Clock } from "@skerry/base";
+import { apiVersionOf, StatusError, type Encoded, type Kind, type KubeObject, type ObjectKey } from "@skerry/machinery";
+import { Answer } from "./answer.ts";
 import type {
   Client,
   DeleteOptions,
@@ -20,42 +12,28 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "./client.ts";
+import { HttpsTransport, type HttpsRequest, type HttpsTransportOptions, type OpenAnswer } from "./https-transport.ts";
 
-export interface HttpsClientOptions {
-  /** `https://host:port`, as in a kubeconfig. */
-  server: string;
-  /** The CA that signed the server's certificate, PEM. */
-  ca: string;
-  /** A client certificate with its key, PEM; or a bearer token; or neither. */
-  credentials: { certificate: string; key: string } | { token: string } | undefined;
-  /** What the API sees as the client, and as its field manager. */
-  userAgent: string;
-  /** How long an answer's head may take, in milliseconds; watches are held to it only until theirs. */
-  timeoutMs?: number;
-}
+export type HttpsClientOptions = HttpsTransportOptions;
 
 /** The longest line of a watch: an object of the largest size that the API takes, with room to spare. */
 const MAX_LINE_BYTES = 8 << 20;
-/** The largest answer that is read whole. */
-const MAX_BODY_BYTES = 256 << 20;
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
+/** After how long the server is to end a watch: at least so long, at most twice as long, so that not all come back at once. */
+const WATCH_SECONDS = 300;
+/** How much later than that an end is taken for one that will never come, in milliseconds. */
+const WATCH_OVERDUE_MS = 30_000;
 
-/** The Kubernetes API over HTTPS (HTTP/1.1 with kept connections): the same calls against any server that speaks it. */
+/** The Kubernetes API over HTTPS: the same calls against any server that speaks it. */
 export class HttpsClient implements Client, AsyncDisposable {
-  readonly #options: HttpsClientOptions;
-  readonly #agent: https.Agent;
-  readonly #base: URL;
+  readonly #transport: HttpsTransport;
+  readonly #clock: Clock;
+  readonly #random: () => number;
 
   constructor(options: HttpsClientOptions) {
-    this.#options = options;
-    this.#base = new URL(options.server);
-    const { credentials } = options;
-    this.#agent = new https.Agent({
-      keepAlive: true,
-      maxSockets: 64,
-      ca: options.ca,
-      ...(credentials && "key" in credentials && { cert: credentials.certificate, key: credentials.key }),
-    });
+    this.#transport = new HttpsTransport(options);
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
   }
 
   async get<T extends KubeObject>(
@@ -68,13 +46,15 @@ export class HttpsClient implements Client, AsyncDisposable {
 
   async list<T extends KubeObject>(kind: Kind<T>, options: ListOptions = {}): Promise<EncodedList<T>> {
     const { signal, limit, namespace, ...query } = options;
-    const list = await this.#json<{ metadata: { resourceVersion: string; continue?: string }; items: T[] }>(
+    const list = await this.#json<{ metadata: { resourceVersion: string; continue?: string }; items: T[] | null }>(
       "GET",
       pathOf(kind, namespace),
       { signal, query: { ...query, ...(limit !== undefined && { limit: String(limit) }) } },
     );
-    // Lists of other servers leave out what the list's own kind says already.
-    const items = list.items.map((item) => new Answer<T>({ ...item, apiVersion: apiVersionOf(kind), kind: kind.kind }));
+    // Lists of other servers leave out what the list's own kind says already, and an empty one may be null.
+    const items = (list.items ?? []).map(
+      (item) => new Answer<T>({ ...item, apiVersion: apiVersionOf(kind), kind: kind.kind }),
+    );
     const next = list.metadata.continue;
     return {
       revision: list.metadata.resourceVersion,
@@ -85,46 +65,33 @@ export class HttpsClient implements Client, AsyncDisposable {
 
   async *watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>, void> {
     const { signal, namespace, sendInitialEvents, ...query } = options;
-    let response: IncomingMessage;
+    const seconds = Math.ceil(WATCH_SECONDS * (1 + this.#random()));
+    let answer: OpenAnswer | undefined;
+    let cancelOverdue: (() => void) | undefined;
     try {
-      response = await this.#request("GET", pathOf(kind, namespace), {
+      const { response } = (answer = await this.#transport.open(pathOf(kind, namespace), {
         signal,
         query: {
           ...query,
           watch: "true",
           allowWatchBookmarks: "true",
+          timeoutSeconds: String(seconds),
           ...(sendInitialEvents && { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan" }),
         },
-      });
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
-    }
-    try {
+      }));
+      cancelOverdue = this.#clock.after(seconds * 1000 + WATCH_OVERDUE_MS, () =>
+        response.destroy(new Error("the watch is long over its time")),
+      );
       for await (const line of linesOf(response)) {
-        const event = JSON.parse(line) as { type: string; object: T };
-        switch (event.type) {
-          case "ADDED":
-          case "MODIFIED":
-          case "DELETED":
-            yield { type: event.type, object: new Answer(event.object) };
-            break;
-          case "BOOKMARK":
-            yield {
-              type: "BOOKMARK",
-              revision: event.object.metadata.resourceVersion ?? "",
-              initialEventsEnd: event.object.metadata.annotations?.[INITIAL_EVENTS_END] === "true",
-            };
-            break;
-          case "ERROR":
-            throw StatusError.fromStatus(event.object);
-        }
+        if (signal.aborted) return;
+        yield eventOf(JSON.parse(line) as WireEvent<T>);
       }
     } catch (error) {
       if (signal.aborted) return;
-      throw error instanceof StatusError ? error : unavailable(this.#base, error);
+      throw error instanceof StatusError ? error : this.#transport.unavailable(error);
     } finally {
-      response.destroy();
+      cancelOverdue?.();
+      answer?.end();
     }
   }
 
@@ -163,96 +130,53 @@ export class HttpsClient implements Client, AsyncDisposable {
 
   async delete<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
     const { gracePeriodSeconds, propagationPolicy, preconditions } = options;
-    await this.#json("DELETE", pathOf(kind, key.namespace, key.name, options.subresource), {
+    await this.#json("DELETE", pathOf(kind, key.namespace, key.name), {
       body: { apiVersion: "v1", kind: "DeleteOptions", gracePeriodSeconds, propagationPolicy, preconditions },
       ...writeQuery(options),
     });
   }
 
-  /** A request whose answer is not an object, e.g. a log: its body as it comes. */
+  /** A request whose answer is not an object, e.g. a log: its body as it comes. Whoever asks destroys it when he has enough. */
   async raw(path: string, { signal }: { signal?: AbortSignal } = {}): Promise<IncomingMessage> {
-    return this.#request("GET", path, { signal });
+    const { response, end } = await this.#transport.open(path, { signal });
+    response.once("close", end);
+    return response;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#agent.destroy();
+    this.#transport.destroy();
   }
 
-  async #json<T>(method: string, path: string, request: Request): Promise<T> {
-    const response = await this.#request(method, path, request);
-    return JSON.parse(await textOf(response)) as T;
-  }
-
-  /** Sends a request and resolves with an answer that succeeded; any other is thrown as its Status. */
-  async #request(method: string, path: string, request: Request): Promise<IncomingMessage> {
-    const { credentials, userAgent, timeoutMs = 30_000 } = this.#options;
-    const { body, contentType = "application/json", query = {}, signal } = request;
-    const parameters = new URLSearchParams(
-      Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-    );
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const head = new AbortController();
-    const giveUp = (): void => head.abort(timeout.reason);
-    timeout.addEventListener("abort", giveUp, { once: true });
-    const call = https.request({
-      agent: this.#agent,
-      host: this.#base.hostname.replace(/^\[|\]$/g, ""),
-      port: this.#base.port || 443,
-      path: parameters.size > 0 ? `${path}?${parameters.toString()}` : path,
-      method,
-      headers: {
-        accept: "application/json",
-        "user-agent": userAgent,
-        ...(credentials && "token" in credentials && { authorization: `Bearer ${credentials.token}` }),
-        ...(body !== undefined && { "content-type": contentType }),
-      },
-      signal: signal ? AbortSignal.any([signal, head.signal]) : head.signal,
-    });
-    call.end(body === undefined ? undefined : JSON.stringify(body));
-    let response: IncomingMessage;
+  async #json<T>(method: string, path: string, request: HttpsRequest): Promise<T> {
+    const text = await this.#transport.call(method, path, request);
     try {
-      [response] = (await once(call, "response")) as [IncomingMessage];
+      return JSON.parse(text) as T;
     } catch (error) {
-      signal?.throwIfAborted();
-      throw unavailable(this.#base, timeout.aborted ? timeout.reason : error);
-    } finally {
-      timeout.removeEventListener("abort", giveUp);
+      throw this.#transport.unavailable(error);
     }
-    if ((response.statusCode ?? 500) < 300) return response;
-    throw statusOfAnswer(response.statusCode ?? 500, await textOf(response));
   }
 }
 
-interface Request {
-  query?: Record<string, string | undefined>;
-  body?: unknown;
-  contentType?: string;
-  signal?: AbortSignal | undefined;
+interface WireEvent<T> {
+  type: string;
+  object: T;
 }
 
-/** An object as an answer brought it, already decoded: encoded only when somebody wants the bytes. */
-class Answer<T extends KubeObject> implements Encoded<T> {
-  readonly #object: T;
-  #bytes: Uint8Array | undefined;
-
-  constructor(object: T) {
-    this.#object = deepFreeze(object);
-  }
-
-  get key(): ObjectKey {
-    return { namespace: this.#object.metadata.namespace ?? "", name: this.#object.metadata.name ?? "" };
-  }
-
-  get revision(): string {
-    return this.#object.metadata.resourceVersion ?? "";
-  }
-
-  get bytes(): Uint8Array {
-    return (this.#bytes ??= Buffer.from(JSON.stringify(this.#object)));
-  }
-
-  decode(): T {
-    return this.#object;
+/** Throws the Status that an ERROR event carries. */
+function eventOf<T extends KubeObject>({ type, object }: WireEvent<T>): WatchEvent<T> {
+  switch (type) {
+    case "ADDED":
+    case "MODIFIED":
+    case "DELETED":
+      return { type, object: new Answer(object) };
+    case "BOOKMARK":
+      return {
+        type,
+        revision: object.metadata.resourceVersion ?? "",
+        initialEventsEnd: object.metadata.annotations?.[INITIAL_EVENTS_END] === "true",
+      };
+    default:
+      throw StatusError.fromStatus(object);
   }
 }
 
@@ -263,19 +187,8 @@ function pathOf(kind: Kind, namespace = "", name = "", subresource = ""): string
   return `${group}${scope}/${kind.resource}${item}${subresource === "" ? "" : `/${subresource}`}`;
 }
 
-function writeQuery({ fieldManager, dryRun, signal }: WriteOptions): Pick<Request, "query" | "signal"> {
+function writeQuery({ fieldManager, dryRun, signal }: WriteOptions): Pick<HttpsRequest, "query" | "signal"> {
   return { query: { fieldManager, ...(dryRun && { dryRun: "All" }) } as Record<string, string | undefined>, signal };
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw new Error(`The answer is larger than ${MAX_BODY_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
@@ -293,27 +206,6 @@ async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
     if (start === chunk.length) continue;
     parts.push(chunk.subarray(start));
     size += chunk.length - start;
-    if (size > MAX_LINE_BYTES) throw new Error(`A watch event is larger than ${MAX_LINE_BYTES} bytes`);
+    if (size > MAX_LINE_BYTES) throw new Error(`a watch event is larger than ${MAX_LINE_BYTES} bytes`);
   }
 }
-
-/** A refusal as the API words it; anything else in its place, a proxy's page for one, keeps its code and its first words. */
-function statusOfAnswer(code: number, text: string): StatusError {
-  try {
-    const status = JSON.parse(text) as { kind?: string };
-    if (status.kind === "Status") return StatusError.fromStatus(status);
-  } catch {
-    // Not JSON: told below as it is.
-  }
-  return StatusError.fromStatus({
-    kind: "Status",
-    status: "Failure",
-    code,
-    message: text.slice(0, 200) || `HTTP ${code}`,
-  });
-}
-
-const unavailable = (server: URL, cause: unknown): StatusError =>
-  new StatusError("ServiceUnavailable", `The API at ${server.host} does not answer: ${(cause as Error).message}`, {
-    cause,
-  });

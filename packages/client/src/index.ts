@@ -13,3 +13,4 @@ export type {
 export { HttpsClient, type HttpsClientOptions } from "./https-client.ts";
 export { Informer, type ChangeHandler, type IndexFunction, type InformerOptions } from "./informer.ts";
 export { Informers } from "./informers.ts";
+export { LeaderElection, type LeaderElectionOptions } from "./leader-election.ts";

@@ -5,7 +5,10 @@ import type { Client, Selection, WatchEvent } from "./client.ts";
 /** Gives the values under which an object is found again, e.g. the node a pod is bound to. */
 export type IndexFunction<T extends KubeObject> = (object: T) => readonly string[];
 
-/** Told that the object of a key is no longer what it was. Both sides are absent together never. */
+/**
+ * Told that the object of a key is no longer what it was; one of the two is always there. It marks what has to be looked at and returns: its failures
+ * are logged and change nothing else.
+ */
 export type ChangeHandler<T extends KubeObject> = (
   key: ObjectKey,
   current: Encoded<T> | undefined,
@@ -32,6 +35,8 @@ interface Index<T extends KubeObject> {
 
 /** How many items a page of the first list has. */
 const PAGE = 500;
+/** A watch that lasted so long has worked: what ends it is the first failure, not one more, in milliseconds. */
+const STEADY_MS = 5_000;
 
 /**
  * A live copy of the objects of one kind: listed once, then watched. It keeps encoded objects, and decodes one when somebody looks.
@@ -51,6 +56,8 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
   readonly #handlers = new Set<ChangeHandler<T>>();
   #running: Promise<void> | undefined;
   #isSynced = false;
+  /** Everything up to here has been told; a watch goes on from it. Absent until there is a list, and after a revision was refused as too old. */
+  #revision: string | undefined;
 
   constructor(options: InformerOptions<T>) {
     this.kind = options.kind;
@@ -83,6 +90,16 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     return this.#isSynced;
   }
 
+  /**
+   * Whether this copy shows the world as it was at `revision` or later. Who acts on a copy that does not show his own last write does
+   * it a second time. Revisions of one kind can be compared as numbers (Kubernetes API concepts, "Resource versions"; KEP-5504).
+   */
+  hasReached(revision: string): boolean {
+    const own = this.#revision;
+    if (own === undefined) return false;
+    return own.length === revision.length ? own >= revision : own.length > revision.length;
+  }
+
   get size(): number {
     return this.#objects.size;
   }
@@ -102,7 +119,9 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
   *byIndex(name: string, value: string): Generator<Encoded<T>> {
     const index = this.#indexes.find((candidate) => candidate.name === name);
     if (!index) throw new Error(`Informer of ${this.kind.resource} has no index "${name}"`);
-    for (const key of index.keys.get(value) ?? []) {
+    // A copy: readers wait between two objects, and what they do changes the index.
+    const found = [...(index.keys.get(value) ?? [])];
+    for (const key of found) {
       const object = this.#objects.get(key);
       if (object) yield object;
     }
@@ -111,7 +130,7 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
   /** Tells `handler` of every object there is and of each change from now on; returns what ends that. */
   onChange(handler: ChangeHandler<T>): () => void {
     this.#handlers.add(handler);
-    for (const object of this.#objects.values()) handler(object.key, object, undefined);
+    for (const object of this.#objects.values()) this.#call(handler, object.key, object, undefined);
     return () => void this.#handlers.delete(handler);
   }
 
@@ -124,33 +143,25 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     let waits = this.#waits();
-    let revision: string | undefined;
     while (!signal.aborted) {
+      const begun = this.#clock.monotonic();
       try {
-        revision ??= await this.#list();
+        this.#revision ??= await this.#list();
         if (!this.#isSynced) {
           this.#isSynced = true;
           this.#synced.resolve();
         }
-        for await (const event of this.#client.watch(this.kind, {
-          ...this.#selection,
-          resourceVersion: revision,
-          signal,
-        })) {
-          revision = this.#take(event);
-          waits = this.#waits();
-        }
-        // Servers end a watch now and then; one that ends each at once is not asked in a loop.
-        await this.#clock.sleep(waits.next().value, signal);
+        const options = { ...this.#selection, resourceVersion: this.#revision, signal };
+        for await (const event of this.#client.watch(this.kind, options)) this.#take(event);
       } catch (error) {
         if (signal.aborted) return;
-        if (isExpired(error)) {
-          revision = undefined;
-          continue;
-        }
-        this.#log.warn({ resource: this.kind.resource, err: error }, "watch failed, trying again");
-        await this.#clock.sleep(waits.next().value, signal).catch(() => {});
+        if (isExpired(error)) this.#revision = undefined;
+        const level = isExpired(error) ? "debug" : "warn";
+        this.#log[level]({ resource: this.kind.resource, err: error }, "watch failed, trying again");
       }
+      // Servers end a watch now and then; one that ends or refuses each at once is not asked in a loop.
+      if (this.#clock.monotonic() - begun >= STEADY_MS) waits = this.#waits();
+      await this.#clock.sleep(waits.next().value, signal).catch(() => {}); // stopped: the loop's condition says so
     }
   }
 
@@ -181,18 +192,16 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     return revision;
   }
 
-  #take(event: WatchEvent<T>): string {
-    switch (event.type) {
-      case "ADDED":
-      case "MODIFIED":
-        this.#put(event.object);
-        return event.object.revision;
-      case "DELETED":
-        this.#remove(event.object.key);
-        return event.object.revision;
-      case "BOOKMARK":
-        return event.revision;
+  #take(event: WatchEvent<T>): void {
+    if (event.type === "BOOKMARK") {
+      this.#revision = event.revision;
+      return;
     }
+    const { object } = event;
+    // Before handlers hear of it: they may ask how far the copy has come.
+    this.#revision = object.revision;
+    if (event.type === "DELETED") this.#remove(object.key);
+    else this.#put(object);
   }
 
   #put(object: Encoded<T>): void {
@@ -217,7 +226,7 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
   }
 
   #reindex(index: Index<T>, id: string, object: Encoded<T>): void {
-    const values = index.of(object.decode());
+    const values = this.#valuesOf(index, object);
     const before = index.values.get(id) ?? [];
     if (values.length === before.length && values.every((value, i) => value === before[i])) return;
     this.#unindex(index, id, before);
@@ -237,7 +246,32 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     }
   }
 
+  #valuesOf(index: Index<T>, object: Encoded<T>): readonly string[] {
+    try {
+      return index.of(object.decode());
+    } catch (error) {
+      this.#log.error(
+        { resource: this.kind.resource, index: index.name, object: object.key, err: error },
+        "index failed",
+      );
+      return [];
+    }
+  }
+
   #tell(key: ObjectKey, current: Encoded<T> | undefined, previous: Encoded<T> | undefined): void {
-    for (const handler of this.#handlers) handler(key, current, previous);
+    for (const handler of this.#handlers) this.#call(handler, key, current, previous);
+  }
+
+  #call(
+    handler: ChangeHandler<T>,
+    key: ObjectKey,
+    current: Encoded<T> | undefined,
+    previous: Encoded<T> | undefined,
+  ): void {
+    try {
+      handler(key, current, previous);
+    } catch (error) {
+      this.#log.error({ resource: this.kind.resource, object: key, err: error }, "change handler failed");
+    }
   }
 }

@@ -1,15 +1,20 @@
-import { deepFreeze, type Encoded, type KubeObject, type ObjectKey } from "@skerry/machinery";
+import { deepFreeze, requestEntityTooLarge, type Encoded, type KubeObject, type ObjectKey } from "@skerry/machinery";
 
 const METADATA = '"metadata":{';
+/** What a request's body may have at most, and what the API adds to it: no object grows beyond, by however many patches. */
+const MAX_BODY = 3 << 20;
+const MAX_ADDED = 256 << 10;
 
 /**
  * Encodes an object but for its revision, which only the store's writer knows: `metadata.resourceVersion` is spliced in
- * as the first member of the metadata, so that one JSON.stringify serves whatever revision it gets.
+ * as the first member of the metadata, so that one JSON.stringify serves whatever revision it gets. Throws RequestEntityTooLarge, as the HTTP face
+ * does for a body, when the object is too large for any client to write it back.
  */
 export function encoderOf(object: KubeObject): (revision: number) => Uint8Array {
   const { apiVersion, kind, metadata, ...rest } = object;
   const { resourceVersion: _, ...others } = metadata;
   const text = JSON.stringify({ apiVersion, kind, metadata: others, ...rest });
+  if (text.length > MAX_BODY + MAX_ADDED) throw requestEntityTooLarge(`limit is ${MAX_BODY}`);
   const cut = text.indexOf(METADATA) + METADATA.length;
   const comma = text[cut] === "}" ? "" : ",";
   return (revision) =>
