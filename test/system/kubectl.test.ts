@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { installKubectl } from "../../tools/kubectl/kubectl.ts";
+import { deleting } from "./kubectl/deleting.ts";
 import { looking } from "./kubectl/looking.ts";
+import { rolling } from "./kubectl/rolling.ts";
+import { running } from "./kubectl/running.ts";
 import { KubectlSession } from "./kubectl/session.ts";
+import { writing } from "./kubectl/writing.ts";
 import { Machine } from "./machine.ts";
 
 const VERSIONS = ["1.32", "1.35"] as const;
@@ -24,6 +28,10 @@ describe("A whole instance", () => {
       describe(`kubectl ${version}, which`, { concurrency: false }, () => {
         before(() => session.start());
         looking(session);
+        writing(session);
+        rolling(session);
+        running(session);
+        deleting(session);
       });
     }
   });
