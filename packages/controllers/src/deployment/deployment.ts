@@ -11,15 +11,19 @@ import {
   type OwnerReference,
 } from "@skerry/machinery";
 import type { Deployment, Pod, PodTemplateSpec, ReplicaSet } from "@skerry/machinery/types";
+import { mayAdopt } from "../adoption.ts";
 import { Controller } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
+import { LAG_MS, OwnWrites } from "../own-writes.ts";
 import { controllerOf } from "../pods.ts";
 import { hasEnded } from "../scheduler/cluster-view.ts";
 import { unlessGone } from "../writes.ts";
 import {
+  availableOf,
   boundsOf,
   byAge,
   DESIRED_REPLICAS,
+  heldBy,
   isScaling,
   MAX_REPLICAS,
   planCleanup,
@@ -32,7 +36,7 @@ import {
   wantedOf,
   type Resize,
 } from "./plan.ts";
-import { statusOfDeployment, type Progress } from "./status.ts";
+import { deadlineLeftMs, statusOfDeployment, type Progress } from "./status.ts";
 import { HASH_LABEL, sameTemplate, templateHash } from "./template-hash.ts";
 
 export interface DeploymentControllerOptions {
@@ -54,6 +58,11 @@ const NOT_INHERITED = new Set([
   "deprecated.deployment.rollback.to",
 ]);
 
+/** The longest wait for a deadline: timers do not hold the longest ones that can be written. */
+const LOOK_AGAIN_MS = 3_600_000;
+/** How soon to try again when the new set was refused, in milliseconds. */
+const REFUSED_MS = 5_000;
+
 /** Rolls a deployment from one pod template to the next: a ReplicaSet for each, grown and shrunk within the bounds of its strategy. */
 export class DeploymentController implements AsyncDisposable {
   readonly #client: Client;
@@ -63,6 +72,8 @@ export class DeploymentController implements AsyncDisposable {
   readonly #events: EventRecorder;
   readonly #clock: Clock;
   readonly #controller: Controller;
+  /** Sets that we wrote, by deployment. */
+  readonly #written: OwnWrites;
   readonly #ends: (() => void)[] = [];
 
   constructor(options: DeploymentControllerOptions) {
@@ -73,6 +84,8 @@ export class DeploymentController implements AsyncDisposable {
       const owner = controllerOf(set);
       return owner ? [owner.uid] : [];
     });
+    this.#sets.addIndex("orphan", (set) => (controllerOf(set) ? [] : [set.metadata.namespace ?? ""]));
+    this.#written = new OwnWrites(this.#sets);
     this.#pods = options.informers.of(kinds.Pod);
     this.#pods.addIndex("controller", (pod) => {
       const owner = controllerOf(pod);
@@ -92,11 +105,16 @@ export class DeploymentController implements AsyncDisposable {
 
   start(): void {
     this.#ends.push(
-      this.#deployments.onChange((key) => this.#controller.enqueue(key)),
+      this.#deployments.onChange((key, current, previous) => {
+        const gone = previous?.decode().metadata.uid;
+        if (gone !== undefined && gone !== current?.decode().metadata.uid) this.#written.forget(gone);
+        this.#controller.enqueue(key);
+      }),
       this.#sets.onChange((key, current, previous) => {
         for (const set of [current?.decode(), previous?.decode()]) {
           const owner = set && controllerOf(set);
           if (owner?.kind === "Deployment") this.#controller.enqueue({ namespace: key.namespace, name: owner.name });
+          else if (set && !owner) this.#enqueueMatching(set, key.namespace);
         }
       }),
       // Recreate waits for the last old pod to be gone.
@@ -117,9 +135,17 @@ export class DeploymentController implements AsyncDisposable {
     await this.#controller[Symbol.asyncDispose]();
   }
 
+  #enqueueMatching(set: ReplicaSet, namespace: string): void {
+    for (const deployment of this.#deployments.values(namespace)) {
+      if (matches(deployment.decode(), set)) this.#controller.enqueue(deployment.key);
+    }
+  }
+
   async #reconcile(key: ObjectKey, signal: AbortSignal): Promise<Requeue | void> {
     const deployment = this.#deployments.get(key)?.decode();
     if (!deployment) return;
+    // A set that we made or grew and do not see yet would be missing in the sum that must not grow too large.
+    if (!this.#written.areShown(deployment.metadata.uid ?? "")) return { requeueAfterMs: LAG_MS };
     const sets = await this.#claim(deployment, signal);
     const template = deployment.spec?.template ?? {};
     let current = byAge(sets).find((set) => sameTemplate(set.spec?.template ?? {}, template));
@@ -158,54 +184,63 @@ export class DeploymentController implements AsyncDisposable {
         ? planRecreate(deployment, current, old, this.#hasPods(old))
         : planRolling(deployment, current, old);
     await this.#resize(deployment, plan, signal);
-    if (plan.length > 0) return;
+    // What a rollout that is under way could be taken back to is kept.
+    if (plan.length > 0 || availableOf(current) < wantedOf(deployment)) return;
     for (const set of planCleanup(deployment, old)) {
       const { name = "", namespace = "", uid = "" } = set.metadata;
       await unlessGone(this.#client.delete(kinds.ReplicaSet, { namespace, name }, { preconditions: { uid }, signal }));
     }
   }
 
+  /** Whether sets have pods left, or may have some that are not seen yet. */
   #hasPods(sets: readonly ReplicaSet[]): boolean {
-    return sets.some((set) =>
-      [...this.#pods.byIndex("controller", set.metadata.uid ?? "")].some((pod) => !hasEnded(pod.decode())),
+    return sets.some(
+      (set) =>
+        heldBy(set) > 0 ||
+        (set.status?.observedGeneration ?? 0) < (set.metadata.generation ?? 0) ||
+        [...this.#pods.byIndex("controller", set.metadata.uid ?? "")].some((pod) => !hasEnded(pod.decode())),
     );
   }
 
   /** The deployment's sets: its own that still match, and orphans that match, which become its own. */
   async #claim(deployment: Deployment, signal: AbortSignal): Promise<ReplicaSet[]> {
-    const { namespace = "", uid = "" } = deployment.metadata;
-    const selector = deployment.spec?.selector && selectorOf(deployment.spec.selector);
+    const { namespace = "", uid = "", deletionTimestamp } = deployment.metadata;
     const claimed: ReplicaSet[] = [];
-    for (const entry of this.#sets.values(namespace)) {
+    for (const entry of this.#sets.byIndex("controller", uid)) {
       const set = entry.decode();
-      const owner = controllerOf(set);
-      const matches = selector !== undefined && matchesSelector(selector, set.metadata.labels ?? {});
-      if (owner ? owner.uid === uid && matches : false) {
-        claimed.push(set);
-        continue;
-      }
-      let owners: OwnerReference[];
-      if (owner?.uid === uid) owners = (set.metadata.ownerReferences ?? []).filter((each) => each.uid !== uid);
-      else if (
-        !owner &&
-        matches &&
-        deployment.metadata.deletionTimestamp === undefined &&
-        !set.metadata.deletionTimestamp
-      ) {
-        owners = [...(set.metadata.ownerReferences ?? []), ownerReferenceTo(deployment)];
-      } else continue;
-      const body = {
-        metadata: { uid: set.metadata.uid, resourceVersion: set.metadata.resourceVersion, ownerReferences: owners },
-      };
-      const patched = await this.#client.patch(
-        kinds.ReplicaSet,
-        entry.key,
-        { type: "merge-patch+json", body },
-        { signal },
-      );
-      if (!owner) claimed.push(patched.decode());
+      const others = (set.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== uid);
+      if (matches(deployment, set)) claimed.push(set);
+      else await this.#setOwners(deployment, set, others, signal);
+    }
+    if (deletionTimestamp !== undefined) return claimed;
+    let isThere: boolean | undefined;
+    for (const entry of this.#sets.byIndex("orphan", namespace)) {
+      const set = entry.decode();
+      if (set.metadata.deletionTimestamp !== undefined || !matches(deployment, set)) continue;
+      isThere ??= await mayAdopt(this.#client, kinds.Deployment, deployment, signal);
+      if (!isThere) break;
+      const owners = [...(set.metadata.ownerReferences ?? []), ownerReferenceTo(deployment)];
+      claimed.push(await this.#setOwners(deployment, set, owners, signal));
     }
     return claimed;
+  }
+
+  async #setOwners(
+    deployment: Deployment,
+    set: ReplicaSet,
+    ownerReferences: readonly OwnerReference[],
+    signal: AbortSignal,
+  ): Promise<ReplicaSet> {
+    const { uid, resourceVersion } = set.metadata;
+    return this.#patchSet(deployment, set, { metadata: { uid, resourceVersion, ownerReferences } }, signal);
+  }
+
+  async #patchSet(deployment: Deployment, set: ReplicaSet, body: object, signal: AbortSignal): Promise<ReplicaSet> {
+    const { name = "", namespace = "" } = set.metadata;
+    const patch = { type: "merge-patch+json", body } as const;
+    const patched = await this.#client.patch(kinds.ReplicaSet, { namespace, name }, patch, { signal });
+    this.#written.note(deployment.metadata.uid ?? "", patched.revision);
+    return patched.decode();
   }
 
   /** The set of the deployment's template, made when there is none, with its revision and sizes noted. */
@@ -218,7 +253,7 @@ export class DeploymentController implements AsyncDisposable {
     const revision = Math.max(0, ...old.map(revisionOf)) + 1;
     if (current) {
       const annotations = this.#annotations(deployment, Math.max(revision, revisionOf(current)));
-      const set = await this.#annotate(current, annotations, signal);
+      const set = await this.#keepUp(deployment, current, annotations, signal);
       await this.#noteRevision(deployment, annotations[REVISION] ?? "", signal);
       return { set };
     }
@@ -230,10 +265,10 @@ export class DeploymentController implements AsyncDisposable {
       [HASH_LABEL]: hash,
     });
     const { surge } = boundsOf(deployment);
-    const oldSize = old.reduce((sum, set) => sum + sizeOf(set), 0);
+    const oldSize = old.reduce((sum, set) => sum + heldBy(set), 0);
     const wanted = wantedOf(deployment);
     const isRecreate = deployment.spec?.strategy?.type === "Recreate";
-    const room = isRecreate ? (oldSize > 0 || this.#hasPods(old) ? 0 : wanted) : Math.max(0, wanted + surge - oldSize);
+    const room = isRecreate ? (this.#hasPods(old) ? 0 : wanted) : Math.max(0, wanted + surge - oldSize);
     const set = {
       metadata: {
         name: `${name}-${hash}`,
@@ -256,7 +291,9 @@ export class DeploymentController implements AsyncDisposable {
       },
     } as ReplicaSet;
     try {
-      const made = (await this.#client.create(kinds.ReplicaSet, set, { signal })).decode();
+      const created = await this.#client.create(kinds.ReplicaSet, set, { signal });
+      this.#written.note(deployment.metadata.uid ?? "", created.revision);
+      const made = created.decode();
       const text = `Scaled up replica set ${made.metadata.name} from 0 to ${sizeOf(made)}`;
       if (sizeOf(made) > 0)
         this.#events.record(referenceTo(kinds.Deployment, deployment), "Normal", "ScalingReplicaSet", text);
@@ -291,31 +328,39 @@ export class DeploymentController implements AsyncDisposable {
     };
   }
 
-  async #annotate(set: ReplicaSet, annotations: Record<string, string>, signal: AbortSignal): Promise<ReplicaSet> {
+  /** Brings to the set what follows from the deployment besides the template and the size. */
+  async #keepUp(
+    deployment: Deployment,
+    set: ReplicaSet,
+    annotations: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<ReplicaSet> {
     const before = set.metadata.annotations ?? {};
-    if (Object.entries(annotations).every(([name, value]) => before[name] === value)) return set;
-    const { name = "", namespace = "" } = set.metadata;
-    const patch = { type: "merge-patch+json", body: { metadata: { annotations } } } as const;
-    return (await this.#client.patch(kinds.ReplicaSet, { namespace, name }, patch, { signal })).decode();
+    const minReadySeconds = deployment.spec?.minReadySeconds ?? 0;
+    const isAnnotated = Object.entries(annotations).every(([name, value]) => before[name] === value);
+    if (isAnnotated && (set.spec?.minReadySeconds ?? 0) === minReadySeconds) return set;
+    const { uid } = set.metadata;
+    return this.#patchSet(deployment, set, { metadata: { uid, annotations }, spec: { minReadySeconds } }, signal);
   }
 
   async #noteRevision(deployment: Deployment, revision: string, signal: AbortSignal): Promise<void> {
     if (deployment.metadata.annotations?.[REVISION] === revision) return;
-    const { name = "", namespace = "" } = deployment.metadata;
-    const patch = { type: "merge-patch+json", body: { metadata: { annotations: { [REVISION]: revision } } } } as const;
+    const { name = "", namespace = "", uid } = deployment.metadata;
+    const body = { metadata: { uid, annotations: { [REVISION]: revision } } };
+    const patch = { type: "merge-patch+json", body } as const;
     await this.#client.patch(kinds.Deployment, { namespace, name }, patch, { signal });
   }
 
   async #resize(deployment: Deployment, plan: readonly Resize[], signal: AbortSignal): Promise<void> {
     for (const { set, replicas } of plan) {
-      const { name = "", namespace = "" } = set.metadata;
+      const { name = "", resourceVersion } = set.metadata;
       const annotations = {
         [DESIRED_REPLICAS]: String(wantedOf(deployment)),
         [MAX_REPLICAS]: String(wantedOf(deployment) + boundsOf(deployment).surge),
       };
       // The revision makes sure that the plan was made from what is there.
-      const body = { metadata: { resourceVersion: set.metadata.resourceVersion, annotations }, spec: { replicas } };
-      await this.#client.patch(kinds.ReplicaSet, { namespace, name }, { type: "merge-patch+json", body }, { signal });
+      const body = { metadata: { resourceVersion, annotations }, spec: { replicas } };
+      await this.#patchSet(deployment, set, body, signal);
       if (replicas === sizeOf(set)) continue;
       const direction = replicas > sizeOf(set) ? "up" : "down";
       const text = `Scaled ${direction} replica set ${name} from ${sizeOf(set)} to ${replicas}`;
@@ -338,17 +383,29 @@ export class DeploymentController implements AsyncDisposable {
         this.#client.patch(
           kinds.Deployment,
           { namespace: deployment.metadata.namespace ?? "", name: deployment.metadata.name ?? "" },
-          { type: "json-patch+json", body: [{ op: "add", path: "/status", value: status }] },
+          {
+            type: "json-patch+json",
+            body: [
+              { op: "test", path: "/metadata/uid", value: deployment.metadata.uid },
+              { op: "add", path: "/status", value: status },
+            ],
+          },
           { subresource: "status", signal },
         ),
       );
     }
+    if (progress?.reason === "FailedCreate") return { requeueAfterMs: REFUSED_MS };
     const condition = status.conditions?.find((each) => each.type === "Progressing");
-    if (condition?.reason !== "ReplicaSetUpdated" && condition?.reason !== "NewReplicaSetCreated") return;
-    const deadline =
-      Date.parse(condition.lastUpdateTime ?? "") + (deployment.spec?.progressDeadlineSeconds ?? 600) * 1000;
-    return { requeueAfterMs: Math.max(1_000, deadline - now) };
+    const isOpen = condition?.status !== "False" && condition?.reason !== "NewReplicaSetAvailable";
+    if (!condition || !isOpen || deployment.spec?.paused) return;
+    const leftMs = deadlineLeftMs(deployment, condition, now);
+    if (leftMs !== Infinity) return { requeueAfterMs: Math.min(Math.max(1_000, leftMs), LOOK_AGAIN_MS) };
   }
+}
+
+function matches(deployment: Deployment, set: ReplicaSet): boolean {
+  const selector = deployment.spec?.selector;
+  return selector !== undefined && matchesSelector(selectorOf(selector), set.metadata.labels ?? {});
 }
 
 const ownerReferenceTo = (deployment: Deployment): OwnerReference => ({

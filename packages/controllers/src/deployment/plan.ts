@@ -34,12 +34,17 @@ function resolve(value: number | string, total: number, round: (share: number) =
 export const wantedOf = (deployment: Deployment): number => deployment.spec?.replicas ?? 1;
 export const sizeOf = (set: ReplicaSet): number => set.spec?.replicas ?? 0;
 export const availableOf = (set: ReplicaSet): number => set.status?.availableReplicas ?? 0;
+/** How many pods a set may have: those that it is to have, and those that it has not got rid of yet. */
+export const heldBy = (set: ReplicaSet): number => Math.max(sizeOf(set), set.status?.replicas ?? 0);
+/** How many available pods a set keeps: its status may be older than its last shrinking. */
+const keptBy = (set: ReplicaSet): number => Math.min(sizeOf(set), availableOf(set));
 const total = (sets: readonly ReplicaSet[], of: (set: ReplicaSet) => number): number =>
   sets.reduce((sum, set) => sum + of(set), 0);
 
 /**
  * The next sizes of a rolling update: the new set grows as far as the surge lets it; only when it need not, the old ones shrink as far as
- * availability lets them, unhealthy pods first. Asked again after each change.
+ * availability lets them, unhealthy pods first. Asked again after each change. The bounds hold for pods, not only for sizes: what a set
+ * still has counts until its status says that it is gone, and what it is about to give up counts no more.
  */
 export function planRolling(deployment: Deployment, current: ReplicaSet, old: readonly ReplicaSet[]): Resize[] {
   const wanted = wantedOf(deployment);
@@ -48,7 +53,7 @@ export function planRolling(deployment: Deployment, current: ReplicaSet, old: re
   const all = size + total(old, sizeOf);
 
   if (size > wanted) return [{ set: current, replicas: wanted }];
-  const growth = Math.min(wanted + surge - all, wanted - size);
+  const growth = Math.min(wanted + surge - heldBy(current) - total(old, heldBy), wanted - size);
   if (growth > 0) return [{ set: current, replicas: size + growth }];
 
   const leastAvailable = wanted - unavailable;
@@ -60,12 +65,13 @@ export function planRolling(deployment: Deployment, current: ReplicaSet, old: re
     sizes.set(set, replicas - unhealthy);
     mayGo -= unhealthy;
   }
-  let spare = availableOf(current) + total(old, availableOf) - leastAvailable;
+  let spare = keptBy(current) + total(old, keptBy) - leastAvailable;
   for (const [set, replicas] of sizes) {
-    if (spare <= 0) break;
-    const less = Math.min(spare, replicas);
+    if (spare <= 0 || mayGo <= 0) break;
+    const less = Math.min(spare, mayGo, replicas);
     sizes.set(set, replicas - less);
     spare -= less;
+    mayGo -= less;
   }
   return changes(sizes);
 }
@@ -105,7 +111,7 @@ export function planScaling(
   const wanted = wantedOf(deployment);
   const sets = [...(current ? [current] : []), ...old];
   const active = sets.filter((set) => sizeOf(set) > 0);
-  const [only] = active.length === 0 && current ? [current] : active;
+  const [only] = active.length > 0 ? active : current ? [current] : byAge(old).slice(-1);
   const plan = (sizes: ReadonlyMap<ReplicaSet, number>): Resize[] =>
     [...sizes]
       .filter(([set, replicas]) => sizeOf(set) !== replicas || (replicas > 0 && isNotedOtherwise(deployment, set)))
@@ -140,7 +146,8 @@ const changes = (sizes: ReadonlyMap<ReplicaSet, number>): Resize[] =>
   [...sizes].filter(([set, replicas]) => sizeOf(set) !== replicas).map(([set, replicas]) => ({ set, replicas }));
 
 const ageOf = (set: ReplicaSet): number => Date.parse(set.metadata.creationTimestamp ?? "") || 0;
-export const byAge = (sets: readonly ReplicaSet[]): ReplicaSet[] => sets.toSorted((a, b) => ageOf(a) - ageOf(b));
+export const byAge = (sets: readonly ReplicaSet[]): ReplicaSet[] =>
+  sets.toSorted((a, b) => ageOf(a) - ageOf(b) || revisionOf(a) - revisionOf(b));
 
 export const revisionOf = (set: ReplicaSet): number => Number(set.metadata.annotations?.[REVISION] ?? 0) || 0;
 

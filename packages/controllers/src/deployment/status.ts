@@ -88,7 +88,9 @@ function progressing(
   if (progress?.reason === "NewReplicaSetCreated") {
     return tell("True", progress.reason, `Created new replica set "${progress.set}"`, true);
   }
-  if (isComplete(deployment, counts)) {
+  // A rollout that has ended stays so while only its pods come and go: they have no deadline.
+  const hasEnded = old?.reason === "NewReplicaSetAvailable" && counts.replicas === counts.updatedReplicas;
+  if (isComplete(deployment, counts) || (hasEnded && !progress)) {
     return tell("True", "NewReplicaSetAvailable", `${subject} has successfully progressed.`);
   }
   const before = deployment.status ?? {};
@@ -100,11 +102,19 @@ function progressing(
   if (moved || !old || old.reason === "NewReplicaSetAvailable" || progress) {
     return tell("True", "ReplicaSetUpdated", `${subject} is progressing.`, true);
   }
-  const deadlineMs = (deployment.spec?.progressDeadlineSeconds ?? 600) * 1000;
-  if (old.reason !== "ProgressDeadlineExceeded" && nowMs - Date.parse(old.lastUpdateTime ?? "") >= deadlineMs) {
+  if (old.reason !== "ProgressDeadlineExceeded" && deadlineLeftMs(deployment, old, nowMs) <= 0) {
     return tell("False", "ProgressDeadlineExceeded", `${subject} has timed out progressing.`);
   }
   return old;
+}
+
+/** What apps/v1 takes for "no deadline": the largest number of the field. */
+const NO_DEADLINE = 2 ** 31 - 1;
+
+/** How long a rollout may still be without progress, in milliseconds; Infinity when there is no limit. */
+export function deadlineLeftMs(deployment: Deployment, progress: DeploymentCondition, nowMs: number): number {
+  const seconds = deployment.spec?.progressDeadlineSeconds ?? 600;
+  return seconds === NO_DEADLINE ? Infinity : Date.parse(progress.lastUpdateTime ?? "") + seconds * 1000 - nowMs;
 }
 
 function failing(

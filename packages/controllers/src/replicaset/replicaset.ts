@@ -3,7 +3,6 @@ import type { Client, Informer, Informers } from "@skerry/client";
 import {
   apiVersionOf,
   isNotFound,
-  keyString,
   kinds,
   matchesSelector,
   selectorOf,
@@ -11,9 +10,11 @@ import {
   type ObjectKey,
   type OwnerReference,
 } from "@skerry/machinery";
-import type { Pod, ReplicaSet, ReplicaSetStatus } from "@skerry/machinery/types";
+import type { ObjectReference, Pod, ReplicaSet, ReplicaSetStatus } from "@skerry/machinery/types";
+import { mayAdopt } from "../adoption.ts";
 import { Controller } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
+import { LAG_MS, OwnWrites } from "../own-writes.ts";
 import { availableInMs, controllerOf, isActive, isReady } from "../pods.ts";
 import { planReplicas } from "./plan.ts";
 
@@ -26,8 +27,10 @@ export interface ReplicaSetControllerOptions {
   log?: Logger;
 }
 
-/** After this long a pod that we made and never saw is taken for deleted, in milliseconds. */
-const UNSEEN_MS = 300_000;
+/** How many pods are made or deleted at once. */
+const AT_ONCE = 64;
+/** How soon to try again when pods were refused, in milliseconds. */
+const REFUSED_MS = 5_000;
 
 /** Keeps as many pods of a template as a ReplicaSet wants. */
 export class ReplicaSetController implements AsyncDisposable {
@@ -38,8 +41,9 @@ export class ReplicaSetController implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #controller: Controller;
   readonly #ends: (() => void)[] = [];
-  /** What we wrote and the informer has not shown yet, by set: the uids of pods made and deleted, and since when. */
-  readonly #unseen = new Map<string, { made: Map<string, number>; deleted: Map<string, number> }>();
+  /** Pods that we made, and the uids of those that we deleted, by set, until the informer shows it. */
+  readonly #made: OwnWrites;
+  readonly #deleted = new Map<string, Set<string>>();
 
   constructor(options: ReplicaSetControllerOptions) {
     this.#client = options.client;
@@ -50,6 +54,7 @@ export class ReplicaSetController implements AsyncDisposable {
       return owner ? [owner.uid] : [];
     });
     this.#pods.addIndex("orphan", (pod) => (controllerOf(pod) ? [] : [pod.metadata.namespace ?? ""]));
+    this.#made = new OwnWrites(this.#pods);
     this.#events = options.events;
     this.#clock = options.clock ?? systemClock;
     this.#controller = new Controller({
@@ -64,8 +69,9 @@ export class ReplicaSetController implements AsyncDisposable {
 
   start(): void {
     this.#ends.push(
-      this.#sets.onChange((key, current) => {
-        if (!current) this.#unseen.delete(keyString(key));
+      this.#sets.onChange((key, current, previous) => {
+        const gone = previous?.decode().metadata.uid;
+        if (gone !== undefined && gone !== current?.decode().metadata.uid) this.#forget(gone);
         this.#controller.enqueue(key);
       }),
       this.#pods.onChange((key, current, previous) => {
@@ -97,11 +103,12 @@ export class ReplicaSetController implements AsyncDisposable {
     if (!set) return;
     const pods = await this.#claim(set, signal);
     const active = pods.filter(isActive);
-    let failure: { reason: string; message: string } | undefined;
-    if (set.metadata.deletionTimestamp === undefined && this.#hasSeenAll(key, set)) {
-      failure = await this.#scale(key, set, active, signal);
-    }
-    return this.#report(set, active, failure, signal);
+    const isCurrent = this.#hasSeenAll(set);
+    const failure =
+      isCurrent && set.metadata.deletionTimestamp === undefined ? await this.#scale(set, active, signal) : undefined;
+    const availableMs = await this.#report(set, active, failure, signal);
+    const next = Math.min(availableMs, isCurrent ? Infinity : LAG_MS, failure ? REFUSED_MS : Infinity);
+    if (next !== Infinity) return { requeueAfterMs: next };
   }
 
   /** The set's pods: its own that still match, and orphans that match, which become its own. */
@@ -115,9 +122,12 @@ export class ReplicaSetController implements AsyncDisposable {
         await this.#setOwners(entry.key, pod, withoutOwner(pod, uid), signal);
     }
     if (set.metadata.deletionTimestamp !== undefined) return claimed;
+    let isThere: boolean | undefined;
     for (const entry of this.#pods.byIndex("orphan", namespace)) {
       const pod = entry.decode();
       if (!isActive(pod) || !matches(set, pod)) continue;
+      isThere ??= await mayAdopt(this.#client, kinds.ReplicaSet, set, signal);
+      if (!isThere) break;
       const owners = [...(pod.metadata.ownerReferences ?? []), ownerReferenceTo(set)];
       await this.#setOwners(entry.key, pod, owners, signal);
       claimed.push(pod);
@@ -142,77 +152,79 @@ export class ReplicaSetController implements AsyncDisposable {
   }
 
   /** Whether the informer shows everything that we wrote for the set; acting before would make or delete too many. */
-  #hasSeenAll(key: ObjectKey, set: ReplicaSet): boolean {
-    const unseen = this.#unseen.get(keyString(key));
-    if (!unseen) return true;
-    const own = new Map(
-      [...this.#pods.byIndex("controller", set.metadata.uid ?? "")].map((entry) => [
-        entry.decode().metadata.uid,
-        entry.decode(),
-      ]),
-    );
-    const now = this.#clock.monotonic();
-    for (const [uid, at] of unseen.made) if (own.has(uid) || now - at > UNSEEN_MS) unseen.made.delete(uid);
-    for (const [uid, at] of unseen.deleted) {
-      const pod = own.get(uid);
-      if (!pod || !isActive(pod) || now - at > UNSEEN_MS) unseen.deleted.delete(uid);
+  #hasSeenAll(set: ReplicaSet): boolean {
+    const { uid = "" } = set.metadata;
+    if (!this.#made.areShown(uid)) return false;
+    const deleted = this.#deleted.get(uid);
+    if (!deleted) return true;
+    for (const entry of this.#pods.byIndex("controller", uid)) {
+      const pod = entry.decode();
+      if (deleted.has(pod.metadata.uid ?? "") && isActive(pod)) return false;
     }
-    return unseen.made.size === 0 && unseen.deleted.size === 0;
+    this.#deleted.delete(uid);
+    return true;
+  }
+
+  #forget(uid: string): void {
+    this.#made.forget(uid);
+    this.#deleted.delete(uid);
   }
 
   async #scale(
-    key: ObjectKey,
     set: ReplicaSet,
     active: readonly Pod[],
     signal: AbortSignal,
   ): Promise<{ reason: string; message: string } | undefined> {
     const plan = planReplicas(set.spec?.replicas ?? 1, active);
-    if (plan.create === 0 && plan.remove.length === 0) return undefined;
-    const unseen = this.#unseen.get(keyString(key)) ?? {
-      made: new Map<string, number>(),
-      deleted: new Map<string, number>(),
-    };
-    this.#unseen.set(keyString(key), unseen);
     const reference = referenceTo(kinds.ReplicaSet, set);
     try {
       // A refusal for one is a refusal for all: begin with one, then twice as many, so that a quota is not run against 500 times.
-      for (let done = 0, size = 1; done < plan.create; done += size, size = Math.min(size * 2, 64)) {
-        const batch = Array.from({ length: Math.min(size, plan.create - done) }, async () => {
-          const pod = await this.#client.create(kinds.Pod, podOf(set), { signal });
-          const { uid = "", name } = pod.decode().metadata;
-          unseen.made.set(uid, this.#clock.monotonic());
-          this.#events.record(reference, "Normal", "SuccessfulCreate", `Created pod: ${name}`);
-        });
-        for (const result of await Promise.allSettled(batch)) if (result.status === "rejected") throw result.reason;
+      for (let done = 0, size = 1; done < plan.create; done += size, size = Math.min(size * 2, AT_ONCE)) {
+        await all(Array.from({ length: Math.min(size, plan.create - done) }, () => this.#make(set, reference, signal)));
       }
     } catch (error) {
       signal.throwIfAborted();
       const message = `Error creating: ${(error as Error).message}`;
       this.#events.record(reference, "Warning", "FailedCreate", message);
       if (statusOf(error) === undefined) throw error;
-      this.#controller.enqueueAfter(key, 5_000);
       return { reason: "FailedCreate", message };
     }
-    for (const pod of plan.remove) {
-      const { uid = "", name = "", namespace = "" } = pod.metadata;
-      try {
-        await this.#client.delete(kinds.Pod, { namespace, name }, { preconditions: { uid }, signal });
-        unseen.deleted.set(uid, this.#clock.monotonic());
-        this.#events.record(reference, "Normal", "SuccessfulDelete", `Deleted pod: ${name}`);
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
+    for (let done = 0; done < plan.remove.length; done += AT_ONCE) {
+      const batch = plan.remove.slice(done, done + AT_ONCE);
+      await all(batch.map((pod) => this.#remove(set, reference, pod, signal)));
     }
     return undefined;
   }
 
-  /** Writes the status when it differs, and says when to look again because a pod becomes available by time alone. */
+  async #make(set: ReplicaSet, reference: ObjectReference, signal: AbortSignal): Promise<void> {
+    const made = await this.#client.create(kinds.Pod, podOf(set), { signal });
+    this.#made.note(set.metadata.uid ?? "", made.revision);
+    this.#events.record(reference, "Normal", "SuccessfulCreate", `Created pod: ${made.key.name}`);
+  }
+
+  async #remove(set: ReplicaSet, reference: ObjectReference, pod: Pod, signal: AbortSignal): Promise<void> {
+    const { uid = "", name = "", namespace = "" } = pod.metadata;
+    const owner = set.metadata.uid ?? "";
+    // Before the answer: the informer may be told first.
+    const deleted = this.#deleted.get(owner) ?? new Set<string>();
+    this.#deleted.set(owner, deleted.add(uid));
+    try {
+      await this.#client.delete(kinds.Pod, { namespace, name }, { preconditions: { uid }, signal });
+      this.#events.record(reference, "Normal", "SuccessfulDelete", `Deleted pod: ${name}`);
+    } catch (error) {
+      if (isNotFound(error)) return;
+      deleted.delete(uid);
+      throw error;
+    }
+  }
+
+  /** Writes the status when it differs, and says in how many milliseconds the next pod becomes available by time alone; Infinity: none does. */
   async #report(
     set: ReplicaSet,
     active: readonly Pod[],
     failure: { reason: string; message: string } | undefined,
     signal: AbortSignal,
-  ): Promise<Requeue | void> {
+  ): Promise<number> {
     const minReady = set.spec?.minReadySeconds ?? 0;
     const now = this.#clock.now();
     const waits = active.map((pod) => availableInMs(pod, minReady, now));
@@ -242,9 +254,13 @@ export class ReplicaSetController implements AsyncDisposable {
         if (!isNotFound(error)) throw error;
       }
     }
-    const next = Math.min(...waits.filter((wait): wait is number => wait !== undefined && wait > 0));
-    if (Number.isFinite(next)) return { requeueAfterMs: next };
+    return Math.min(...waits.filter((wait): wait is number => wait !== undefined && wait > 0));
   }
+}
+
+/** Waits for all of them, whatever becomes of each, and then throws the first failure. */
+async function all(writes: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(writes)) if (result.status === "rejected") throw result.reason;
 }
 
 function sameStatus(before: ReplicaSetStatus | undefined, after: ReplicaSetStatus): boolean {
