@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
+import { eventually } from "@skerry/base/testing";
 import type { Pod } from "@skerry/machinery/types";
 import { RuntimeError } from "../runtime/runtime.ts";
 import { deleted, EdgeFixture, pod } from "./edge-fixture.ts";
@@ -191,6 +192,25 @@ describe("PodLoop", () => {
     assert.equal(report?.gone, true);
     assert.equal(report?.status.containerStatuses?.[0]?.state?.terminated?.exitCode, 143);
     await edge.drop(web);
+    await edge.settle();
+    await assertNothingLeft(edge);
+  });
+
+  it("waits no longer for a pod that is removed by force than its own time, whatever it was given before", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const stubborn = pod({ terminationGracePeriodSeconds: 2 }, { command: ["ignores:term"] });
+    await edge.put(stubborn);
+    await edge.settle();
+    const began = edge.clock.now();
+    await edge.put(deleted(stubborn, 300));
+    while (!edge.events().some((event) => event.startsWith("Killing"))) await new Promise(setImmediate);
+    await edge.drop(stubborn);
+    await eventually(async () => {
+      edge.clock.advance(500);
+      return Object.keys(edge.machine.containers).length === 0;
+    });
+    assert.ok(edge.clock.now() - began < 10_000);
     await edge.settle();
     await assertNothingLeft(edge);
   });

@@ -599,7 +599,10 @@ function basisOf(cached: CachedPod): string {
 function deletionOf({ pod, leaving }: CachedPod): { graceSeconds: number } | undefined {
   const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
   if (deletionTimestamp === undefined && !leaving) return undefined;
-  return { graceSeconds: deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30 };
+  const own = pod.spec?.terminationGracePeriodSeconds ?? 30;
+  const asked = deletionGracePeriodSeconds ?? own;
+  // Whoever removed it from the API does not wait for it any more: a longer time that was given before does not hold.
+  return { graceSeconds: leaving ? Math.min(asked, own) : asked };
 }
 
 function reportOf(pod: Pod, facts: PodFacts, gone: boolean): Report {
