@@ -67,12 +67,13 @@ export async function runningContainers(machine: Machine): Promise<RunningContai
   const found = await Promise.all(
     running.map(async ({ id, name, attempt, sandboxId }) => {
       const sandbox = sandboxes.get(sandboxId);
-      const pid = Number(await readFile(path.join(tasksOf(machine), id, "init.pid"), "utf8"));
+      const pid = Number(await readFile(path.join(tasksOf(machine), id, "init.pid"), "utf8").catch(() => "0"));
       const podName = `${sandbox?.podNamespace ?? "?"}/${sandbox?.podName ?? "?"}`;
       return { id, name: `${podName}/${name}`, attempt, podUid: sandbox?.podUid ?? "", sandboxId, pid };
     }),
   );
-  return found.toSorted((a, b) => a.name.localeCompare(b.name) || a.attempt - b.attempt);
+  // Without a first process it ended while we looked.
+  return found.filter(({ pid }) => pid > 0).toSorted((a, b) => a.name.localeCompare(b.name) || a.attempt - b.attempt);
 }
 
 /** The one container of that name that runs now; fails when there is none, or more. */

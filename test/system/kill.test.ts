@@ -82,7 +82,7 @@ describe("kill -9", () => {
       const containers = await runningContainers(machine);
       assert.deepEqual(
         containers.map(({ id }) => `containerd://${id}`).toSorted(),
-        pods.map(({ status }) => status?.containerStatuses?.[0]?.containerID).toSorted(),
+        pods.map(({ status }) => status?.containerStatuses?.[0]?.containerID ?? "").toSorted(),
         "the API knows the containers that run",
       );
 
