@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { KeyedQueue, silentLogger, systemClock, timestamp, type Clock, type Logger } from "@skerry/base";
+import { KeyedQueue, silentLogger, systemClock, timestamp, type Clock, type Logger, type Requeue } from "@skerry/base";
 import type { Client } from "@skerry/client";
 import {
   apiVersionOf,
@@ -36,14 +36,33 @@ interface Series {
   first: string;
   last: string;
   name: string;
+  /** How many tries to write it have failed in a row. */
+  failures: number;
 }
+
+/** How often an event is tried to be written. */
+const MAX_TRIES = 6;
+/** How many events one object may have written at once, and after how long it may one more, in milliseconds: a loop that fails tells no more than that. */
+const BURST = 25;
+const REFILL_MS = 300_000;
 
 /** How many different events are remembered, so that a repeat becomes a count; the one not seen longest is forgotten. */
 const MAX_SERIES = 2_000;
 
+export interface EventRecorderOptions {
+  client: Client;
+  /** Who tells, as `kubectl get events` shows it: `default-scheduler`. */
+  component: string;
+  clock?: Clock;
+  /** A source of uniform numbers in [0, 1), for the jitter of retries. */
+  random?: () => number;
+  log?: Logger;
+}
+
 /**
  * Tells users what happened, as Event objects. The same thing happening again raises a count instead of making a new object.
- * Never in the way of the work: recording returns at once, repeats coalesce, and a failed write is tried a few times and given up.
+ * Never in the way of the work: recording returns at once, repeats coalesce, a failed write is tried a few times and given up, and what one object has
+ * written is bounded: of more, counts are written later, and what is new is dropped.
  */
 export class EventRecorder implements AsyncDisposable {
   readonly #client: Client;
@@ -51,10 +70,12 @@ export class EventRecorder implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #series = new Map<string, Series>();
+  /** How much of its burst each object has left, and when that was so. As many objects as there are series. */
+  readonly #allowances = new Map<string, { left: number; at: number }>();
   readonly #queue: KeyedQueue;
   #serial = 0;
 
-  constructor(options: { client: Client; component: string; clock?: Clock; log?: Logger }) {
+  constructor(options: EventRecorderOptions) {
     this.#client = options.client;
     this.#component = options.component;
     this.#clock = options.clock ?? systemClock;
@@ -64,11 +85,8 @@ export class EventRecorder implements AsyncDisposable {
       workers: 2,
       retry: { initialMs: 500, maxMs: 30_000 },
       run: (key, signal) => this.#write(key, signal),
-      onError: (key, error, failures) => {
-        if (failures < 6) return;
-        this.#log.debug({ err: error }, "giving up on an event");
-        this.#queue.forget(key);
-      },
+      isTerminal: (error) => error instanceof GivenUpError,
+      ...(options.random && { random: options.random }),
     });
     this.#queue.start();
   }
@@ -86,11 +104,19 @@ export class EventRecorder implements AsyncDisposable {
       this.#series.set(key, series);
     } else {
       const name = this.#nameOf(reference, key);
-      this.#series.set(key, { reference, type, reason, message, count: 1, written: 0, first: now, last: now, name });
-      for (const [oldest] of this.#series) {
-        if (this.#series.size <= MAX_SERIES) break;
-        this.#series.delete(oldest);
-      }
+      this.#series.set(key, {
+        reference,
+        type,
+        reason,
+        message,
+        count: 1,
+        written: 0,
+        first: now,
+        last: now,
+        name,
+        failures: 0,
+      });
+      forgetOldest(this.#series);
     }
     this.#queue.add(key);
   }
@@ -102,7 +128,9 @@ export class EventRecorder implements AsyncDisposable {
   #nameOf({ name = "" }: ObjectReference, key: string): string {
     const nanoseconds = BigInt(Math.trunc(this.#clock.now())) * 1_000_000n + BigInt(this.#serial++ % 1_000_000);
     const hash = createHash("sha256").update(key).digest("hex").slice(0, 4);
-    return `${name.slice(0, 232)}.${nanoseconds.toString(16).padStart(16, "0")}${hash}`;
+    // Names of some kinds, roles for one, have letters that an event's name may not have.
+    const stem = name.toLowerCase().replaceAll(/[^a-z0-9.-]/g, "-");
+    return `${stem.slice(0, 232)}.${nanoseconds.toString(16).padStart(16, "0")}${hash}`;
   }
 
   /** Resolves when everything recorded has been written or given up. */
@@ -114,9 +142,16 @@ export class EventRecorder implements AsyncDisposable {
     await this.#queue[Symbol.asyncDispose]();
   }
 
-  async #write(key: string, signal: AbortSignal): Promise<void> {
+  async #write(key: string, signal: AbortSignal): Promise<Requeue | void> {
     const series = this.#series.get(key);
     if (!series || series.written === series.count) return;
+    const waitMs = series.failures > 0 ? 0 : this.#takeAllowance(series.reference);
+    if (waitMs > 0) {
+      if (series.written > 0) return { requeueAfterMs: waitMs };
+      this.#series.delete(key);
+      this.#log.debug({ object: series.reference.name, reason: series.reason }, "too many events of one object");
+      return;
+    }
     const { count, last, name, reference } = series;
     const namespace = reference.namespace || "default";
     try {
@@ -127,7 +162,10 @@ export class EventRecorder implements AsyncDisposable {
         await this.#client.create(kinds.Event, this.#event(series, namespace), { signal });
       }
       series.written = count;
+      series.failures = 0;
     } catch (error) {
+      signal.throwIfAborted();
+      series.failures += 1;
       if (isNotFound(error) && series.written > 0) {
         series.written = 0; // it expired meanwhile: begin anew
         throw error;
@@ -135,8 +173,25 @@ export class EventRecorder implements AsyncDisposable {
       // A namespace that goes away takes no events, and one that exists already was written by the try before.
       if (isAlreadyExists(error)) series.written = 1;
       else if (isNotFound(error) || statusOf(error)?.reason === "Forbidden") series.written = count;
-      else throw error;
+      else if (series.failures < MAX_TRIES && statusOf(error)?.reason !== "Invalid") throw error;
+      else {
+        this.#log.debug({ object: reference.name, reason: series.reason, err: error }, "giving up on an event");
+        this.#series.delete(key);
+        throw new GivenUpError("The event was not written", { cause: error });
+      }
     }
+  }
+
+  /** Takes one from what an object may have written; returns how long to wait for it, in milliseconds. */
+  #takeAllowance({ kind, namespace, name, uid }: ObjectReference): number {
+    const id = [kind, namespace, name, uid].join("/");
+    const now = this.#clock.monotonic();
+    const before = this.#allowances.get(id) ?? { left: BURST, at: now };
+    const left = Math.min(BURST, before.left + (now - before.at) / REFILL_MS);
+    this.#allowances.delete(id);
+    this.#allowances.set(id, { left: left >= 1 ? left - 1 : left, at: now });
+    forgetOldest(this.#allowances);
+    return left >= 1 ? 0 : Math.ceil((1 - left) * REFILL_MS);
   }
 
   #event({ reference, type, reason, message, count, first, last, name }: Series, namespace: string): Event {
@@ -155,5 +210,17 @@ export class EventRecorder implements AsyncDisposable {
       lastTimestamp: last,
       count,
     };
+  }
+}
+
+class GivenUpError extends Error {
+  override name = "GivenUpError";
+}
+
+/** Maps keep the order in which keys were set, so the first is the one not seen longest. */
+function forgetOldest(map: Map<string, unknown>): void {
+  for (const oldest of map.keys()) {
+    if (map.size <= MAX_SERIES) return;
+    map.delete(oldest);
   }
 }

@@ -1,6 +1,6 @@
 import { silentLogger, systemClock, type Clock, type Logger } from "@skerry/base";
 import { Informers, type Client } from "@skerry/client";
-import type { Kind } from "@skerry/machinery";
+import { kinds, type Kind } from "@skerry/machinery";
 import { DeploymentController } from "./deployment/deployment.ts";
 import { EventRecorder } from "./events.ts";
 import { GarbageCollector } from "./garbage-collector/garbage-collector.ts";
@@ -44,6 +44,7 @@ export class Manager implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    await this.#started;
     await this.#stack.disposeAsync();
   }
 
@@ -52,15 +53,15 @@ export class Manager implements AsyncDisposable {
     const common = { clock, log, ...(random && { random }) };
     const client = clientFor("controllers");
     const informers = this.#stack.use(new Informers({ client, ...common }));
-    const events = this.#stack.use(new EventRecorder({ client, component: "skerry-controllers", clock, log }));
+    const events = this.#stack.use(new EventRecorder({ client, component: "skerry-controllers", ...common }));
     const scheduled = this.#stack.use(
-      new EventRecorder({ client: clientFor("scheduler"), component: "default-scheduler", clock, log }),
+      new EventRecorder({ client: clientFor("scheduler"), component: "default-scheduler", ...common }),
     );
     const shared = { client, informers, events, ...common };
     const parts = [
       new NamespaceController({
         ...shared,
-        contents: this.#options.kinds.filter((kind) => kind.namespaced),
+        contents: [...this.#options.kinds.filter((kind) => kind.namespaced), kinds.Event],
         rootCa: this.#options.rootCa,
       }),
       new NodeLifecycle({
@@ -75,9 +76,10 @@ export class Manager implements AsyncDisposable {
       new Scheduler({ ...shared, client: clientFor("scheduler"), events: scheduled }),
     ];
     informers.start();
-    const aborted = new Promise<void>((resolve) => this.#stop.signal.addEventListener("abort", () => resolve()));
+    const { signal } = this.#stop;
+    const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     await Promise.race([informers.synced(), aborted]);
-    if (this.#stop.signal.aborted) return;
+    if (signal.aborted) return;
     for (const part of parts) {
       this.#stack.use(part);
       part.start();

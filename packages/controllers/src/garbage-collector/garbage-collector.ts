@@ -1,7 +1,6 @@
 import { KeyedQueue, silentLogger, type Clock, type Logger } from "@skerry/base";
 import type { Client, Informer, Informers } from "@skerry/client";
 import {
-  apiVersionOf,
   isConflict,
   isNotFound,
   keyString,
@@ -12,11 +11,13 @@ import {
   type OwnerReference,
 } from "@skerry/machinery";
 import { parseKey } from "../controller.ts";
+import { referenceTo, type EventRecorder } from "../events.ts";
 import { unlessGone } from "../writes.ts";
 
 export interface GarbageCollectorOptions {
   client: Client;
   informers: Informers;
+  events: EventRecorder;
   /** Every kind that can own or be owned: what can be listed, watched and deleted. */
   kinds: readonly Kind[];
   clock?: Clock;
@@ -26,6 +27,11 @@ export interface GarbageCollectorOptions {
 
 const FOREGROUND = "foregroundDeletion";
 const ORPHAN = "orphan";
+/** How many owners are remembered as absent: a uid never comes back, so none is asked for twice in a row. */
+const MAX_ABSENT = 1_000;
+
+/** What an owner is to one that it owns: there; gone, or never where it is said to be; or waiting for what it owns to be gone first. */
+type Standing = "solid" | "absent" | "waiting";
 
 /**
  * Deletes what nobody owns any more, and carries out how owners were asked to be deleted: in the foreground (dependents first) or leaving
@@ -35,15 +41,18 @@ const ORPHAN = "orphan";
  */
 export class GarbageCollector implements AsyncDisposable {
   readonly #client: Client;
+  readonly #events: EventRecorder;
   readonly #kinds = new Map<string, Kind>();
   readonly #informers = new Map<string, Informer<KubeObject>>();
   readonly #queue: KeyedQueue;
   readonly #ends: (() => void)[] = [];
-  /** The uid of each object that is there, by informer: what an absent owner is first looked for in. */
-  readonly #uids = new Set<string>();
+  /** Where each uid is that is there, `group/Kind|namespace/name`: what an owner is first looked for in. */
+  readonly #places = new Map<string, string>();
+  readonly #absent = new Set<string>();
 
   constructor(options: GarbageCollectorOptions) {
     this.#client = options.client;
+    this.#events = options.events;
     const log = options.log ?? silentLogger;
     for (const kind of options.kinds) {
       const informer = options.informers.of(kind);
@@ -68,8 +77,9 @@ export class GarbageCollector implements AsyncDisposable {
         informer.onChange((key, current, previous) => {
           const uid = (current ?? previous)?.decode().metadata.uid ?? "";
           const replaced = previous?.decode().metadata.uid;
-          if (current) this.#uids.add(uid);
+          if (current) this.#places.set(uid, `${id}|${keyString(key)}`);
           if (!current || (replaced !== undefined && replaced !== uid)) this.#gone(replaced ?? uid, previous);
+          if (current && previous) this.#released(key, previous.decode(), current.decode());
           if (current && concernsUs(current.decode())) this.#queue.add(`${id}|${keyString(key)}`);
         }),
       );
@@ -84,13 +94,26 @@ export class GarbageCollector implements AsyncDisposable {
 
   /** An object went: its dependents may have lost their last owner, its owners may wait for it. */
   #gone(uid: string, object: Encoded | undefined): void {
-    this.#uids.delete(uid);
+    this.#places.delete(uid);
     for (const [id, dependent] of this.#dependents(uid)) this.#queue.add(`${id}|${keyString(dependent.key)}`);
-    for (const owner of object?.decode().metadata.ownerReferences ?? []) {
+    if (object) this.#wakeOwners(object.key, object.decode().metadata.ownerReferences ?? []);
+  }
+
+  /** Owners that an object no longer has may have waited for it. */
+  #released(key: ObjectKey, before: KubeObject, now: KubeObject): void {
+    const kept = new Set((now.metadata.ownerReferences ?? []).map((owner) => owner.uid));
+    this.#wakeOwners(
+      key,
+      (before.metadata.ownerReferences ?? []).filter((owner) => !kept.has(owner.uid)),
+    );
+  }
+
+  #wakeOwners({ namespace }: ObjectKey, owners: readonly OwnerReference[]): void {
+    for (const owner of owners) {
       const id = idOfOwner(owner);
       const kind = this.#kinds.get(id);
-      const namespace = kind?.namespaced ? (object?.key.namespace ?? "") : "";
-      if (kind) this.#queue.add(`${id}|${keyString({ namespace, name: owner.name })}`);
+      if (kind)
+        this.#queue.add(`${id}|${keyString({ namespace: kind.namespaced ? namespace : "", name: owner.name })}`);
     }
   }
 
@@ -107,45 +130,86 @@ export class GarbageCollector implements AsyncDisposable {
     const kind = this.#kinds.get(id);
     const object = this.#informers.get(id)?.get(key)?.decode();
     if (!kind || !object) return;
-    const { finalizers = [], deletionTimestamp, ownerReferences = [], uid = "" } = object.metadata;
+    const { finalizers = [], deletionTimestamp, ownerReferences = [] } = object.metadata;
     if (deletionTimestamp !== undefined) {
       if (finalizers.includes(ORPHAN)) await this.#releaseDependents(kind, key, object, signal);
-      else if (finalizers.includes(FOREGROUND)) await this.#deleteDependents(kind, key, object, signal);
+      else if (finalizers.includes(FOREGROUND)) await this.#awaitDependents(kind, key, object, signal);
       return;
     }
-    if (ownerReferences.length === 0) return;
-    const absent: OwnerReference[] = [];
-    for (const owner of ownerReferences) {
-      if (await this.#isAbsent(owner, key.namespace, signal)) absent.push(owner);
-    }
-    if (absent.length === 0) return;
-    if (absent.length < ownerReferences.length) {
-      await this.#setOwners(
-        kind,
-        key,
-        object,
-        ownerReferences.filter((owner) => !absent.includes(owner)),
-        signal,
-      );
+    const standings = await Promise.all(ownerReferences.map((owner) => this.#standingOf(owner, kind, object, signal)));
+    const solid = ownerReferences.filter((_, i) => standings[i] === "solid");
+    if (solid.length === ownerReferences.length) return;
+    if (solid.length > 0) {
+      await this.#setOwners(kind, key, object, solid, signal);
       return;
     }
-    await unlessGone(
-      this.#client.delete(kind, key, { preconditions: { uid }, propagationPolicy: "Background", signal }),
-    );
+    await this.#delete(kind, key, object, standings.includes("waiting"), signal);
   }
 
-  async #isAbsent(owner: OwnerReference, namespace: string, signal: AbortSignal): Promise<boolean> {
-    if (this.#uids.has(owner.uid)) return false;
-    const kind = this.#kinds.get(idOfOwner(owner));
-    if (!kind) return false; // a kind that is not served here: not ours to judge
+  /** Deletes what no owner holds any more: in the foreground when an owner waits for it and it owns others itself. */
+  async #delete(
+    kind: Kind,
+    key: ObjectKey,
+    object: KubeObject,
+    isAwaited: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { uid = "", resourceVersion = "", finalizers = [] } = object.metadata;
+    const ownsOthers = !this.#dependents(uid).next().done;
+    const propagationPolicy = finalizers.includes(ORPHAN)
+      ? "Orphan"
+      : finalizers.includes(FOREGROUND) || (isAwaited && ownsOthers)
+        ? "Foreground"
+        : "Background";
+    // The revision makes sure that its owners are still those that were looked at.
+    const preconditions = { uid, resourceVersion };
+    await unlessGone(this.#client.delete(kind, key, { preconditions, propagationPolicy, signal }));
+  }
+
+  async #standingOf(owner: OwnerReference, kind: Kind, object: KubeObject, signal: AbortSignal): Promise<Standing> {
+    const id = idOfOwner(owner);
+    const ownerKind = this.#kinds.get(id);
+    if (!ownerKind) return "solid"; // a kind that is not served here: not ours to judge
+    const { namespace = "" } = object.metadata;
+    if (ownerKind.namespaced && !kind.namespaced) {
+      // Nothing says in which namespace it is: it can never be found to be gone.
+      this.#tellWrongNamespace(owner, kind, object);
+      return "solid";
+    }
+    const key = { namespace: ownerKind.namespaced ? namespace : "", name: owner.name };
+    const place = this.#places.get(owner.uid);
+    if (place === `${id}|${keyString(key)}`) {
+      const { metadata } = this.#informers.get(id)?.get(key)?.decode() ?? { metadata: {} };
+      const isWaiting = metadata.deletionTimestamp !== undefined && metadata.finalizers?.includes(FOREGROUND);
+      return isWaiting ? "waiting" : "solid";
+    }
+    if (place !== undefined) this.#tellWrongNamespace(owner, kind, object);
+    // The same uid can be absent in one place and be there in another.
+    const absentId = `${owner.uid}@${id}|${keyString(key)}`;
+    if (this.#absent.has(absentId)) return "absent";
+    if (!(await this.#isAbsent(ownerKind, key, owner.uid, signal))) return "solid";
+    this.#absent.add(absentId);
+    for (const oldest of this.#absent) {
+      if (this.#absent.size <= MAX_ABSENT) break;
+      this.#absent.delete(oldest);
+    }
+    return "absent";
+  }
+
+  /** Asks the API itself, which knows more than an informer. */
+  async #isAbsent(kind: Kind, key: ObjectKey, uid: string, signal: AbortSignal): Promise<boolean> {
     try {
-      const key = { namespace: kind.namespaced ? namespace : "", name: owner.name };
-      const found = await this.#client.get(kind, key, { signal });
-      return found.decode().metadata.uid !== owner.uid;
+      return (await this.#client.get(kind, key, { signal })).decode().metadata.uid !== uid;
     } catch (error) {
       if (isNotFound(error)) return true;
       throw error;
     }
+  }
+
+  #tellWrongNamespace(owner: OwnerReference, kind: Kind, object: KubeObject): void {
+    const where = object.metadata.namespace ?? "";
+    const message = `ownerRef [${owner.apiVersion}/${owner.kind}, namespace: ${where}, name: ${owner.name}, uid: ${owner.uid}] does not exist in namespace "${where}"`;
+    this.#events.record(referenceTo(kind, object), "Warning", "OwnerRefInvalidNamespace", message);
   }
 
   async #releaseDependents(kind: Kind, key: ObjectKey, object: KubeObject, signal: AbortSignal): Promise<void> {
@@ -158,23 +222,20 @@ export class GarbageCollector implements AsyncDisposable {
     await this.#removeFinalizer(kind, key, object, ORPHAN, signal);
   }
 
-  async #deleteDependents(kind: Kind, key: ObjectKey, object: KubeObject, signal: AbortSignal): Promise<void> {
-    const { uid = "" } = object.metadata;
+  /** Has each dependent looked at, which deletes it unless others own it too, and lets the owner go when none is left that it has to wait for. */
+  async #awaitDependents(kind: Kind, key: ObjectKey, object: KubeObject, signal: AbortSignal): Promise<void> {
+    const { uid = "", ownerReferences = [] } = object.metadata;
     let blocked = false;
     for (const [id, dependent] of this.#dependents(uid)) {
       const { metadata } = dependent.decode();
-      blocked ||= metadata.ownerReferences?.some((owner) => owner.uid === uid && owner.blockOwnerDeletion) ?? false;
-      const dependentKind = this.#kinds.get(id);
-      if (!dependentKind || metadata.deletionTimestamp !== undefined) continue;
-      await unlessGone(
-        this.#client.delete(dependentKind, dependent.key, {
-          preconditions: { ...(metadata.uid !== undefined && { uid: metadata.uid }) },
-          propagationPolicy: "Foreground",
-          signal,
-        }),
-      );
+      if (metadata.deletionTimestamp === undefined) this.#queue.add(`${id}|${keyString(dependent.key)}`);
+      // Two that own each other would wait for each other for ever.
+      const isMutual =
+        metadata.finalizers?.includes(FOREGROUND) && ownerReferences.some((each) => each.uid === metadata.uid);
+      blocked ||=
+        !isMutual && (metadata.ownerReferences ?? []).some((each) => each.uid === uid && each.blockOwnerDeletion);
     }
-    // The last dependent that goes puts its owner back into the queue.
+    // The last dependent that goes, or is let go, puts its owner back into the queue.
     if (!blocked) await this.#removeFinalizer(kind, key, object, FOREGROUND, signal);
   }
 
@@ -209,5 +270,10 @@ const concernsUs = ({ metadata }: KubeObject): boolean =>
   (metadata.deletionTimestamp !== undefined &&
     (metadata.finalizers?.some((name) => name === FOREGROUND || name === ORPHAN) ?? false));
 
-const idOfKind = (kind: Kind): string => `${apiVersionOf(kind)}/${kind.kind}`;
-const idOfOwner = (owner: OwnerReference): string => `${owner.apiVersion}/${owner.kind}`;
+/** Versions of a kind show the same objects: the group and the kind's name say which. */
+const idOfKind = (kind: Kind): string => `${kind.group}/${kind.kind}`;
+
+function idOfOwner({ apiVersion, kind }: OwnerReference): string {
+  const slash = apiVersion.indexOf("/");
+  return `${slash < 0 ? "" : apiVersion.slice(0, slash)}/${kind}`;
+}

@@ -18,8 +18,11 @@ export interface NamespaceControllerOptions {
 }
 
 const ROOT_CA_NAME = "kube-root-ca.crt";
-/** How soon to look again whether what was deleted is gone, in milliseconds. */
+/** How soon to look again whether what was deleted is gone, at first and at last, in milliseconds: what a node must end first may take days. */
 const LOOK_AGAIN_MS = 500;
+const LOOK_AGAIN_MAX_MS = 10_000;
+/** How many objects are deleted at once. */
+const AT_ONCE = 32;
 
 /** Gives each namespace its `default` service account and the API's CA, and empties one that is deleted before it goes. */
 export class NamespaceController implements AsyncDisposable {
@@ -110,9 +113,11 @@ export class NamespaceController implements AsyncDisposable {
       try {
         const { items } = await this.#client.list(kind, { namespace: name, signal });
         if (items.length > 0) left.set(kind.resource, items.length);
-        for (const item of items) {
-          if (item.decode().metadata.deletionTimestamp !== undefined) continue;
-          await unlessChanged(this.#client.delete(kind, item.key, { propagationPolicy: "Background", signal }));
+        const present = items.filter((item) => item.decode().metadata.deletionTimestamp === undefined);
+        for (let done = 0; done < present.length; done += AT_ONCE) {
+          const batch = present.slice(done, done + AT_ONCE);
+          const deletion = { propagationPolicy: "Background", signal } as const;
+          await Promise.all(batch.map((item) => unlessChanged(this.#client.delete(kind, item.key, deletion))));
         }
       } catch (error) {
         signal.throwIfAborted();
@@ -132,7 +137,8 @@ export class NamespaceController implements AsyncDisposable {
       return;
     }
     await this.#tell(namespace, left, failures, signal);
-    return { requeueAfterMs: LOOK_AGAIN_MS };
+    const sinceMs = this.#clock.now() - Date.parse(namespace.metadata.deletionTimestamp ?? "");
+    return { requeueAfterMs: Math.min(Math.max(LOOK_AGAIN_MS, sinceMs / 4), LOOK_AGAIN_MAX_MS) };
   }
 
   /** Says in the namespace's conditions what keeps it. */

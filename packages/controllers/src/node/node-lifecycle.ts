@@ -4,6 +4,7 @@ import { kinds, type ObjectKey } from "@skerry/machinery";
 import type { Lease, Node, NodeCondition, Pod, Taint } from "@skerry/machinery/types";
 import { Controller } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
+import { unlessGone } from "../writes.ts";
 import { PodCidrs } from "./pod-cidr.ts";
 
 export interface NodeLifecycleOptions {
@@ -62,18 +63,19 @@ export class NodeLifecycle implements AsyncDisposable {
   }
 
   start(): void {
-    for (const node of this.#nodes.values()) {
-      const cidr = node.decode().spec?.podCIDR;
-      if (cidr) this.#cidrs.occupy(cidr, node.key.name);
-    }
+    // All of them before the first choice.
+    for (const node of this.#nodes.values()) this.#occupy(node.decode());
     this.#ends.push(
       this.#nodes.onChange((key, current) => {
         if (current) {
+          this.#occupy(current.decode());
           this.#controller.enqueue(key);
           return;
         }
         this.#cidrs.release(key.name);
         this.#seen.delete(key.name);
+        // What it had may be what another waits for.
+        for (const node of this.#nodes.values()) if (!node.decode().spec?.podCIDR) this.#controller.enqueue(node.key);
       }),
       this.#leases.onChange(({ namespace, name }, current, previous) => {
         if (namespace !== LEASE_NAMESPACE || !current) return;
@@ -104,14 +106,22 @@ export class NodeLifecycle implements AsyncDisposable {
     const leftMs = seen.at + this.#graceMs - now;
     const lost = leftMs <= 0;
 
-    if (lost && !isLost(node)) await this.#giveUp(node, signal);
-    await this.#settle(node, lost, signal);
+    const told = lost && !isLost(node) ? await this.#giveUp(node, signal) : node;
+    await this.#settle(told, lost, signal);
     if (lost) await this.#markPods(key.name, signal);
     return lost ? undefined : { requeueAfterMs: leftMs };
   }
 
-  /** Says in the node's conditions that nothing has been heard from it. */
-  async #giveUp(node: Node, signal: AbortSignal): Promise<void> {
+  #occupy(node: Node): void {
+    const { podCIDR } = node.spec ?? {};
+    const name = node.metadata.name ?? "";
+    if (!podCIDR || this.#cidrs.occupy(podCIDR, name)) return;
+    const message = `Node ${name} has the pod network ${podCIDR}, which is another node's: pods of the two cannot be told apart`;
+    this.#events.record(referenceTo(kinds.Node, node), "Warning", "CIDRAssignmentFailed", message);
+  }
+
+  /** Says in the node's conditions that nothing has been heard from it, and returns the node as it is then. */
+  async #giveUp(node: Node, signal: AbortSignal): Promise<Node> {
     const now = timestamp(this.#clock.now());
     const conditions: NodeCondition[] = (node.status?.conditions ?? []).map((condition) => ({
       ...condition,
@@ -129,13 +139,16 @@ export class NodeLifecycle implements AsyncDisposable {
         lastTransitionTime: now,
       });
     }
-    await this.#client.patch(
+    // The revision makes sure that nothing was heard meanwhile.
+    const { name = "", resourceVersion } = node.metadata;
+    const patched = await this.#client.patch(
       kinds.Node,
-      { namespace: "", name: node.metadata.name ?? "" },
-      { type: "strategic-merge-patch+json", body: { status: { conditions } } },
+      { namespace: "", name },
+      { type: "strategic-merge-patch+json", body: { metadata: { resourceVersion }, status: { conditions } } },
       { subresource: "status", signal },
     );
-    this.#tell(node, "NodeNotReady", `Node ${node.metadata.name} status is now: NodeNotReady`);
+    this.#tell(node, "NodeNotReady", `Node ${name} status is now: NodeNotReady`);
+    return patched.decode();
   }
 
   #tell(node: Node, reason: string, message: string): void {
@@ -150,6 +163,10 @@ export class NodeLifecycle implements AsyncDisposable {
     const before = node.spec?.taints ?? [];
     const taints = planTaints(before, key, timestamp(this.#clock.now()));
     const cidr = node.spec?.podCIDR ? undefined : this.#cidrs.allocate(name);
+    if (cidr === undefined && !node.spec?.podCIDR) {
+      const message = `Node ${name} has no pod network: the cluster's is used up. Start the cloud with a larger --cluster-cidr, or remove nodes`;
+      this.#events.record(referenceTo(kinds.Node, node), "Warning", "CIDRNotAvailable", message);
+    }
     if (taints === before && cidr === undefined) return;
     await this.#client.patch(
       kinds.Node,
@@ -186,11 +203,15 @@ export class NodeLifecycle implements AsyncDisposable {
         reason: "NodeNotReady",
         lastTransitionTime: timestamp(this.#clock.now()),
       };
-      await this.#client.patch(
-        kinds.Pod,
-        entry.key,
-        { type: "strategic-merge-patch+json", body: { status: { conditions: [condition] } } },
-        { subresource: "status", signal },
+      const { uid, resourceVersion } = pod.metadata;
+      const body = { metadata: { uid, resourceVersion }, status: { conditions: [condition] } };
+      await unlessGone(
+        this.#client.patch(
+          kinds.Pod,
+          entry.key,
+          { type: "strategic-merge-patch+json", body },
+          { subresource: "status", signal },
+        ),
       );
     }
   }

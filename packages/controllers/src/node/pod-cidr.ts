@@ -1,3 +1,5 @@
+import { isIPv4 } from "node:net";
+
 /** How many bits of a node's share of the cluster's network are its own: 254 pods. */
 const NODE_BITS = 24;
 
@@ -14,16 +16,19 @@ export class PodCidrs {
   constructor(clusterCidr: string) {
     const [address = "", bits = ""] = clusterCidr.split("/");
     const size = Number(bits);
-    if (!(size >= 8 && size <= NODE_BITS)) {
-      throw new RangeError(`The cluster's network ${clusterCidr} must be between /8 and /24`);
+    if (!isIPv4(address) || !(size >= 8 && size <= NODE_BITS)) {
+      throw new RangeError(`The cluster's network ${clusterCidr} must be between /8 and /24, and IPv4`);
     }
-    this.#base = address.split(".").reduce((value, octet) => value * 256 + Number(octet), 0);
+    const value = address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0);
+    this.#base = value - (value % 2 ** (32 - size));
     this.#count = 2 ** (NODE_BITS - size);
   }
 
-  /** Notes that a node has a share. */
-  occupy(cidr: string, node: string): void {
-    this.#owners.set(cidr, node);
+  /** Notes that a node has a share. False when it is another's already, which keeps it. */
+  occupy(cidr: string, node: string): boolean {
+    const owner = this.#owners.get(cidr);
+    if (owner === undefined) this.#owners.set(cidr, node);
+    return owner === undefined || owner === node;
   }
 
   /** Gives back whatever the node had. */

@@ -1,6 +1,6 @@
 import { silentLogger, systemClock, type Clock, type Logger } from "@skerry/base";
 import type { Client, Informer, Informers } from "@skerry/client";
-import { isNotFound, kinds, type Encoded } from "@skerry/machinery";
+import { isNotFound, keyString, kinds, type Encoded } from "@skerry/machinery";
 import type { Node, Pod } from "@skerry/machinery/types";
 import { hasEnded } from "../scheduler/cluster-view.ts";
 import { unlessChanged } from "../writes.ts";
@@ -93,12 +93,13 @@ export class PodGarbageCollector implements AsyncDisposable {
 
   async #remove(entry: Encoded<Pod>, signal: AbortSignal): Promise<void> {
     const { uid } = entry.decode().metadata;
-    await unlessChanged(
-      this.#client.delete(kinds.Pod, entry.key, {
-        gracePeriodSeconds: 0,
-        preconditions: { ...(uid !== undefined && { uid }) },
-        signal,
-      }),
-    );
+    const preconditions = { ...(uid !== undefined && { uid }) };
+    try {
+      await unlessChanged(this.#client.delete(kinds.Pod, entry.key, { gracePeriodSeconds: 0, preconditions, signal }));
+    } catch (error) {
+      signal.throwIfAborted();
+      // One that cannot be removed keeps none of the others.
+      this.#log.warn({ pod: keyString(entry.key), err: error }, "pod could not be removed");
+    }
   }
 }

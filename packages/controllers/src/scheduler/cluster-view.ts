@@ -1,21 +1,25 @@
 import { keyString, type ObjectKey } from "@skerry/machinery";
 import type { Node, Pod } from "@skerry/machinery/types";
-import { hostPortsOf, requestsOf, type Amounts, type Candidate } from "./fit.ts";
+import { allocatableOf, hostPortsOf, requestsOf, type Amounts, type Candidate } from "./fit.ts";
 
 interface Placed {
   node: string;
+  uid: string | undefined;
   amounts: Amounts;
   ports: readonly string[];
 }
 
+const NOTHING: Amounts = { milliCpu: 0, memory: 0, pods: 0 };
+const NO_PORTS: ReadonlyMap<string, number> = new Map();
+
 /** Nodes and what the pods on them take, kept up to date change by change. */
 export class ClusterView {
-  readonly #nodes = new Map<string, Node>();
+  readonly #nodes = new Map<string, { node: Node; room: Amounts }>();
   readonly #used = new Map<string, { amounts: Amounts; ports: Map<string, number> }>();
   readonly #placed = new Map<string, Placed>();
 
   setNode(name: string, node: Node | undefined): void {
-    if (node) this.#nodes.set(name, node);
+    if (node) this.#nodes.set(name, { node, room: allocatableOf(node) });
     else this.#nodes.delete(name);
   }
 
@@ -30,9 +34,15 @@ export class ClusterView {
   /** Counts a pod on a node before the API tells that it is bound. */
   place(key: ObjectKey, pod: Pod, node: string): void {
     this.unplace(key);
-    const placed = { node, amounts: requestsOf(pod), ports: hostPortsOf(pod) };
+    const placed = { node, uid: pod.metadata.uid, amounts: requestsOf(pod), ports: hostPortsOf(pod) };
     this.#placed.set(keyString(key), placed);
     this.#count(placed, 1);
+  }
+
+  /** Whether this very pod counts on a node, though the API may not tell yet that it is bound. */
+  isPlaced(key: ObjectKey, pod: Pod): boolean {
+    const placed = this.#placed.get(keyString(key));
+    return placed !== undefined && placed.uid === pod.metadata.uid;
   }
 
   unplace(key: ObjectKey): void {
@@ -43,20 +53,16 @@ export class ClusterView {
   }
 
   *candidates(): Generator<Candidate> {
-    for (const [name, node] of this.#nodes) {
+    for (const [name, { node, room }] of this.#nodes) {
       const used = this.#used.get(name);
-      yield {
-        node,
-        used: used?.amounts ?? { milliCpu: 0, memory: 0, pods: 0 },
-        hostPorts: new Set(used?.ports.keys()),
-      };
+      yield { node, room, used: used?.amounts ?? NOTHING, hostPorts: used?.ports ?? NO_PORTS };
     }
   }
 
   #count({ node, amounts, ports }: Placed, sign: 1 | -1): void {
     let used = this.#used.get(node);
     if (!used) {
-      used = { amounts: { milliCpu: 0, memory: 0, pods: 0 }, ports: new Map() };
+      used = { amounts: { ...NOTHING }, ports: new Map() };
       this.#used.set(node, used);
     }
     used.amounts.milliCpu += sign * amounts.milliCpu;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Node, Pod } from "@skerry/machinery/types";
 import { ClusterView } from "./cluster-view.ts";
-import { place, refusalText, tolerates, type Candidate } from "./fit.ts";
+import { allocatableOf, place, refusalText, tolerates, type Candidate } from "./fit.ts";
 
 const node = (name: string, extra: object = {}, labels: Record<string, string> = {}): Node =>
   ({
@@ -13,8 +13,9 @@ const node = (name: string, extra: object = {}, labels: Record<string, string> =
 
 const candidate = (each: Node, used: Partial<Candidate["used"]> = {}, hostPorts: string[] = []): Candidate => ({
   node: each,
+  room: allocatableOf(each),
   used: { milliCpu: 0, memory: 0, pods: 0, ...used },
-  hostPorts: new Set(hostPorts),
+  hostPorts: new Map(hostPorts.map((port) => [port, 1])),
 });
 
 const pod = (spec: object = {}, name = "p"): Pod =>
@@ -46,6 +47,11 @@ describe("place()", () => {
     assert.match(refusal(pod(), candidate(node("a"), { pods: 10 })), /1 Too many pods/);
     assert.match(refusal(pod(), candidate(node("a", { unschedulable: true }))), /1 node\(s\) were unschedulable/);
     assert.match(refusal(pod({ nodeSelector: { disk: "ssd" } }), candidate(node("a"))), /affinity\/selector/);
+  });
+
+  it("refuses a resource that a node has none of", () => {
+    const wanted = pod({ containers: [{ name: "c", resources: { requests: { "example.com/gpu": "1" } } }] });
+    assert.match(refusal(wanted, candidate(node("a"))), /1 Insufficient example\.com\/gpu/);
   });
 
   it("refuses a host port that is taken on any address that overlaps", () => {

@@ -11,9 +11,11 @@ export interface Amounts {
 /** A node as the scheduler sees it: the object, and what the pods bound to it take. */
 export interface Candidate {
   node: Node;
+  /** What it has for pods, read once from its status. */
+  room: Amounts;
   used: Amounts;
-  /** Host ports taken on it: `TCP/0.0.0.0/80`. */
-  hostPorts: ReadonlySet<string>;
+  /** Host ports taken on it, `TCP/0.0.0.0/80`, and by how many pods. */
+  hostPorts: ReadonlyMap<string, number>;
 }
 
 /** The node to bind to, or why each node was refused: reason → how many nodes. */
@@ -24,13 +26,14 @@ export type Placement = { node: string } | { reasons: ReadonlyMap<string, number
  */
 export function place(pod: Pod, candidates: Iterable<Candidate>): Placement {
   const wanted = requestsOf(pod);
+  const ports = hostPortsOf(pod);
   const reasons = new Map<string, number>();
   let best: { node: string; score: number } | undefined;
   let nodes = 0;
   for (const candidate of candidates) {
     nodes += 1;
     const name = candidate.node.metadata?.name ?? "";
-    const refusals = refusalsOf(pod, wanted, candidate);
+    const refusals = refusalsOf(pod, wanted, ports, candidate);
     if (refusals.length > 0) {
       for (const reason of refusals) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
       continue;
@@ -48,7 +51,12 @@ export function refusalText(reasons: ReadonlyMap<string, number>, nodes: number)
   return `0/${nodes} nodes are available: ${parts.join(", ")}.`;
 }
 
-function refusalsOf(pod: Pod, wanted: Amounts, { node, used, hostPorts }: Candidate): string[] {
+function refusalsOf(
+  pod: Pod,
+  wanted: Amounts,
+  ports: readonly string[],
+  { node, room, used, hostPorts }: Candidate,
+): string[] {
   const spec = pod.spec;
   if (node.spec?.unschedulable && !tolerates(spec?.tolerations, UNSCHEDULABLE)) return ["node(s) were unschedulable"];
   const taint = node.spec?.taints?.find(
@@ -59,15 +67,27 @@ function refusalsOf(pod: Pod, wanted: Amounts, { node, used, hostPorts }: Candid
   if (Object.entries(spec?.nodeSelector ?? {}).some(([key, value]) => labels[key] !== value)) {
     return ["node(s) didn't match Pod's node affinity/selector"];
   }
-  if (hostPortsOf(pod).some((port) => clashes(port, hostPorts))) {
+  if (ports.some((port) => clashes(port, hostPorts))) {
     return ["node(s) didn't have free ports for the requested pod ports"];
   }
-  const room = allocatableOf(node);
   const refusals: string[] = [];
   if (used.pods + 1 > room.pods) refusals.push("Too many pods");
   if (wanted.milliCpu > 0 && used.milliCpu + wanted.milliCpu > room.milliCpu) refusals.push("Insufficient cpu");
   if (wanted.memory > 0 && used.memory + wanted.memory > room.memory) refusals.push("Insufficient memory");
+  for (const name of otherRequestsOf(pod))
+    if (!(name in (node.status?.allocatable ?? {}))) refusals.push(`Insufficient ${name}`);
   return refusals;
+}
+
+/** Resources beside those that are counted which a pod wants: a node that has none of one can never run it. */
+function otherRequestsOf(pod: Pod): Set<string> {
+  const names = new Set<string>();
+  for (const container of pod.spec?.containers ?? []) {
+    for (const [name, amount] of Object.entries(container.resources?.requests ?? {})) {
+      if (name !== "cpu" && name !== "memory" && name !== "ephemeral-storage" && milliOf(amount) > 0) names.add(name);
+    }
+  }
+  return names;
 }
 
 const UNSCHEDULABLE: Taint = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
@@ -99,7 +119,8 @@ function containerRequests(container: Container): { milliCpu: number; memory: nu
   return { milliCpu: milliOf(requests?.["cpu"]), memory: valueOf(requests?.["memory"]) };
 }
 
-function allocatableOf(node: Node): Amounts {
+/** What a node has for pods. */
+export function allocatableOf(node: Node): Amounts {
   const allocatable = node.status?.allocatable ?? node.status?.capacity ?? {};
   return {
     milliCpu: milliOf(allocatable["cpu"]),
@@ -108,8 +129,7 @@ function allocatableOf(node: Node): Amounts {
   };
 }
 
-function freeShare(wanted: Amounts, { node, used }: Candidate): number {
-  const room = allocatableOf(node);
+function freeShare(wanted: Amounts, { room, used }: Candidate): number {
   const share = (taken: number, of: number): number => (of <= 0 ? 0 : 1 - taken / of);
   return (
     share(used.milliCpu + wanted.milliCpu, room.milliCpu) +
@@ -128,9 +148,9 @@ export function hostPortsOf(pod: Pod): string[] {
 }
 
 /** A port on every address clashes with the same port on any, and the other way round. */
-function clashes(port: string, taken: ReadonlySet<string>): boolean {
+function clashes(port: string, taken: ReadonlyMap<string, number>): boolean {
   const [protocol, ip, number] = port.split("/");
-  for (const other of taken) {
+  for (const other of taken.keys()) {
     const [otherProtocol, otherIp, otherNumber] = other.split("/");
     if (protocol !== otherProtocol || number !== otherNumber) continue;
     if (ip === otherIp || ip === "0.0.0.0" || otherIp === "0.0.0.0") return true;

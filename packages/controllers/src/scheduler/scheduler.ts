@@ -1,6 +1,6 @@
 import { silentLogger, systemClock, timestamp, type Clock, type Logger, type Requeue } from "@skerry/base";
 import type { Client, Informer, Informers } from "@skerry/client";
-import { isConflict, isNotFound, kinds, type ObjectKey } from "@skerry/machinery";
+import { isConflict, isNotFound, keyString, kinds, type ObjectKey } from "@skerry/machinery";
 import type { Binding, Node, Pod } from "@skerry/machinery/types";
 import { Controller, parseKey } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
@@ -21,7 +21,13 @@ export interface SchedulerOptions {
 /** How long a pod that fits nowhere waits, when nothing changes that could help, in milliseconds. */
 const LOOK_AGAIN_MS = 60_000;
 
-/** Binds pods that ask for the default scheduler to nodes that fit, one at a time, so that each sees the choice before. */
+/** How many bindings are on their way at once. */
+const AT_ONCE = 16;
+
+/**
+ * Binds pods that ask for the default scheduler to nodes that fit. Choices are made one after the other, each counted before the next is made; only
+ * what the API has to say about them is awaited side by side.
+ */
 export class Scheduler implements AsyncDisposable {
   readonly #client: Client;
   readonly #pods: Informer<Pod>;
@@ -44,6 +50,7 @@ export class Scheduler implements AsyncDisposable {
     this.#log = options.log ?? silentLogger;
     this.#controller = new Controller({
       name: "scheduler",
+      workers: AT_ONCE,
       reconcile: (key, signal) => this.#schedule(key, signal),
       log: this.#log,
       ...(options.clock && { clock: options.clock }),
@@ -54,15 +61,23 @@ export class Scheduler implements AsyncDisposable {
   /** Begins once the informers have their first lists: a choice needs the whole picture. */
   start(): void {
     this.#ends.push(
-      this.#nodes.onChange(({ name }, current) => {
-        this.#view.setNode(name, current?.decode());
-        this.#retryWaiting();
+      this.#nodes.onChange(({ name }, current, previous) => {
+        const node = current?.decode();
+        this.#view.setNode(name, node);
+        // Nodes report often and mostly the same.
+        const before = previous?.decode();
+        if (node && (!before || JSON.stringify(whatFits(node)) !== JSON.stringify(whatFits(before))))
+          this.#retryWaiting();
       }),
       this.#pods.onChange((key, current, previous) => {
         const pod = current?.decode();
+        const before = previous?.decode();
         this.#view.setPod(key, pod);
         if (pod && isForUs(pod)) this.#controller.enqueue(key);
-        else if (!pod || (hasEnded(pod) && previous !== undefined)) this.#retryWaiting();
+        else this.#waiting.delete(keyString(key));
+        // It took room, and takes none any more.
+        if (before?.spec?.nodeName && !hasEnded(before) && (!pod?.spec?.nodeName || hasEnded(pod)))
+          this.#retryWaiting();
       }),
     );
     this.#controller.start();
@@ -78,12 +93,15 @@ export class Scheduler implements AsyncDisposable {
   }
 
   async #schedule(key: ObjectKey, signal: AbortSignal): Promise<Requeue | void> {
-    const id = `${key.namespace}/${key.name}`;
+    const id = keyString(key);
     const pod = this.#pods.get(key)?.decode();
     if (!pod || !isForUs(pod)) {
       this.#waiting.delete(id);
       return;
     }
+    // Bound by us: the informer will tell.
+    if (this.#view.isPlaced(key, pod)) return;
+    this.#view.unplace(key);
     const placement = place(pod, this.#view.candidates());
     if (!("node" in placement)) return this.#refuse(id, pod, refusalText(placement.reasons, placement.nodes), signal);
 
@@ -102,8 +120,8 @@ export class Scheduler implements AsyncDisposable {
       await this.#client.create(kinds.Pod, binding as Pod, { subresource: "binding", signal });
     } catch (error) {
       this.#view.unplace(key);
-      // Gone, or bound by somebody else: the informer will tell.
-      if (isNotFound(error) || isConflict(error)) return;
+      if (isConflict(error)) return this.#lookAgain(key, pod, signal);
+      if (isNotFound(error)) return;
       throw error;
     }
     this.#waiting.delete(id);
@@ -111,9 +129,14 @@ export class Scheduler implements AsyncDisposable {
     this.#events.record(referenceTo(kinds.Pod, pod), "Normal", "Scheduled", message);
   }
 
+  /** A pod that is bound already, perhaps by a try of ours that seemed to fail, counts where it is before the informer shows it. */
+  async #lookAgain(key: ObjectKey, pod: Pod, signal: AbortSignal): Promise<void> {
+    const found = (await this.#client.get(kinds.Pod, key, { signal })).decode();
+    if (found.metadata.uid === pod.metadata.uid) this.#view.setPod(key, found);
+  }
+
   async #refuse(id: string, pod: Pod, message: string, signal: AbortSignal): Promise<Requeue> {
     if (this.#waiting.get(id) !== message) {
-      this.#waiting.set(id, message);
       this.#events.record(referenceTo(kinds.Pod, pod), "Warning", "FailedScheduling", message);
       const condition = {
         type: "PodScheduled",
@@ -122,17 +145,27 @@ export class Scheduler implements AsyncDisposable {
         message,
         lastTransitionTime: timestamp(this.#clock.now()),
       };
-      const { name = "", namespace = "" } = pod.metadata;
+      const { name = "", namespace = "", uid } = pod.metadata;
       await this.#client.patch(
         kinds.Pod,
         { name, namespace },
-        { type: "strategic-merge-patch+json", body: { status: { conditions: [condition] } } },
+        { type: "strategic-merge-patch+json", body: { metadata: { uid }, status: { conditions: [condition] } } },
         { subresource: "status", signal },
       );
+      this.#waiting.set(id, message);
     }
     return { requeueAfterMs: LOOK_AGAIN_MS };
   }
 }
+
+/** What of a node decides whether a pod fits. */
+const whatFits = ({ metadata, spec, status }: Node): unknown => [
+  metadata.labels,
+  spec?.unschedulable,
+  spec?.taints,
+  status?.allocatable,
+  status?.capacity,
+];
 
 const isForUs = (pod: Pod): boolean =>
   !pod.spec?.nodeName &&
