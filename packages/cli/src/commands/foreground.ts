@@ -5,6 +5,7 @@ import { daemonCommand, daemonEnvironment } from "../instance/daemon-command.ts"
 import { waitForCloud } from "../instance/health.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Daemon } from "../instance/layout.ts";
+import { refreshBundle } from "../program/bundle.ts";
 import type { Steps } from "../steps.ts";
 
 /** Runs both daemons as children, their logs on our output, until one ends or we are told to stop; for containers and debugging. */
@@ -17,6 +18,7 @@ export async function runForeground(
   const children = new Map<Daemon, ChildProcess>();
   const ended = Promise.withResolvers<Daemon>();
   const start = async (_instance: Instance, daemon: Daemon): Promise<void> => {
+    await refreshBundle();
     const [command = "", ...args] = daemonCommand(instance, daemon);
     const child = spawn(command, args, { stdio: ["ignore", "inherit", "inherit"], env: daemonEnvironment(instance) });
     await once(child, "spawn");

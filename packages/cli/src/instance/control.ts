@@ -13,6 +13,7 @@ import {
   type ProcessId,
 } from "@skerry/base";
 import { UserError } from "../command.ts";
+import { refreshBundle } from "../program/bundle.ts";
 import { daemonCommand, daemonEnvironment } from "./daemon-command.ts";
 import type { Instance } from "./instance.ts";
 import { logFileOf, pidFileOf, type Daemon } from "./layout.ts";
@@ -29,6 +30,7 @@ export const runningDaemon = ({ layout }: Instance, daemon: Daemon): Promise<Pro
 /** Starts a daemon unless it runs. It stays when we end: as a systemd unit where there is systemd, else in a session of its own. */
 export async function startInstanceDaemon(instance: Instance, daemon: Daemon): Promise<void> {
   if (await runningDaemon(instance, daemon)) return;
+  await refreshBundle();
   const { layout } = instance;
   if (hasSystemd()) {
     const unit = unitName(instance, daemon);

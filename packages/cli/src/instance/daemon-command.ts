@@ -2,7 +2,8 @@ import { fileURLToPath } from "node:url";
 import type { Instance } from "./instance.ts";
 import type { Daemon } from "./layout.ts";
 
-const ENTRY = fileURLToPath(new URL("../../../../bin/skerry.ts", import.meta.url));
+/** Runs the bundle while it is that of the sources, so also when systemd starts the daemon again after an update of them. */
+const ENTRY = fileURLToPath(new URL("../../../../bin/launch.js", import.meta.url));
 
 /** Node's own memory is part of the product: a small young generation, and code cached between starts. */
 export const nodeArguments = (daemon: Daemon): string[] =>
