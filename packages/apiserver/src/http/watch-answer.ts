@@ -33,7 +33,7 @@ export async function answerWatch(watch: WatchAnswer): Promise<void> {
   stopping.addEventListener("abort", end, { once: true });
   exchange.signal.addEventListener("abort", end, { once: true });
   if (stopping.aborted || exchange.signal.aborted) end();
-  const writer = new WatchWriter(exchange);
+  const writer = new WatchWriter(exchange, clock);
   try {
     const events = watch.open(ended.signal)[Symbol.asyncIterator]();
     const first = events.next();

@@ -1,3 +1,4 @@
+import type { Clock } from "@skerry/base";
 import type { WatchEvent } from "@skerry/client";
 import { apiVersionOf, type Encoded } from "@skerry/machinery";
 import type { Resource } from "../api.ts";
@@ -16,6 +17,11 @@ export interface WatchForm {
 /** Lines are gathered up to this before they are written, and the watcher waits until its client has taken them. */
 const WRITE_BYTES = 64 << 10;
 const LINE_END = Buffer.from("}\n");
+/**
+ * What comes this soon after the last write waits for more, in milliseconds: a lone event leaves at once, and a stream of them costs
+ * each watcher two hundred writes a second instead of one an event.
+ */
+const GATHER_MS = 5;
 
 /**
  * Keeps the lines of the newest events, so that an event is encoded once however many watch it. Bounded by number and bytes; what falls out is made again.
@@ -68,12 +74,15 @@ export const errorLine = (status: object): Uint8Array => eventLine("ERROR", Buff
 /** Writes the lines of one watch: many at once when many come at once, and no faster than the client reads. */
 export class WatchWriter {
   readonly #exchange: Exchange;
+  readonly #clock: Clock;
   #pending: Uint8Array[] = [];
   #size = 0;
   #scheduled = false;
+  #writtenAt = -Infinity;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, clock: Clock) {
     this.#exchange = exchange;
+    this.#clock = clock;
   }
 
   /** Sends the head of the answer at once: clients wait for it before they believe in the watch. */
@@ -93,11 +102,14 @@ export class WatchWriter {
     if (this.#size >= WRITE_BYTES) return this.#drained();
     if (!this.#scheduled) {
       this.#scheduled = true;
-      // After all that this turn of the event loop publishes: one write, one TLS record.
-      setImmediate(() => {
+      const write = (): void => {
         this.#scheduled = false;
         this.flush();
-      });
+      };
+      const soon = GATHER_MS - (this.#clock.monotonic() - this.#writtenAt);
+      if (soon > 0) this.#clock.after(soon, write);
+      // After all that this turn of the event loop publishes: one write, one TLS record.
+      else setImmediate(write);
     }
     return undefined;
   }
@@ -110,6 +122,7 @@ export class WatchWriter {
     const chunk = this.#pending.length === 1 && first ? first : Buffer.concat(this.#pending, this.#size);
     this.#pending = [];
     this.#size = 0;
+    this.#writtenAt = this.#clock.monotonic();
     if (response.destroyed === true || response.writableEnded) return true;
     return response.write(chunk);
   }

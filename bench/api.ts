@@ -1,0 +1,247 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import https from "node:https";
+import path from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { readAccess, type Access } from "../packages/cli/src/instance/kubeconfig.ts";
+import { atLeast, atMost, noted, percentile, type Row } from "./row.ts";
+
+const API_PORT = 36_443;
+const LINK_PORT = 30_000;
+const QUIET_MS = 15_000;
+
+/** The control plane as users run it: a process of its own, TLS, the whole pipeline, every commit flushed. The load comes from this process. */
+export async function api(): Promise<Row[]> {
+  // On a real disk: in memory a flush costs nothing, and the figures would say nothing.
+  const dir = await mkdtemp("/var/tmp/skerry-bench-");
+  const rows: Row[] = [];
+  try {
+    await (await Cloud.start(dir)).stop(); // certificates and compiled code, once: a first start is measured as pod-start's `up`
+    const cloud = await Cloud.start(dir);
+    rows.push(atMost("cold start to /readyz, empty", cloud.startMs / 1000, "s", 1));
+    await setTimeout(QUIET_MS);
+    rows.push(atMost("idle RSS, empty", await cloud.rssMb(), "MB", 120));
+    const load = new Load(await readAccess(path.join(dir, "etc/kubeconfig")));
+
+    const single: number[] = [];
+    for (let i = 0; i < 1_000; i++) single.push(await load.timed("POST", CONFIG_MAPS, configMap(`single-${i}`), 201));
+    rows.push(atMost("create, one client, durable, p50", percentile(single, 0.5), "ms", 1));
+    rows.push(atMost("create, one client, durable, p99", percentile(single, 0.99), "ms", 5));
+
+    await load.parallel(32, 500, (i) => load.timed("POST", PODS, pod(`warm-${i}`), 201));
+    const started = performance.now();
+    const many = await load.parallel(32, 5_000, (i) => load.timed("POST", PODS, pod(`pod-${i}`), 201));
+    rows.push(
+      atLeast("create pods, 32 clients, TLS", (many.length / (performance.now() - started)) * 1000, "/s", 3_000),
+    );
+    rows.push(atMost("create pods, 32 clients, TLS, p99", percentile(many, 0.99), "ms", 25));
+
+    const lists: number[] = [];
+    for (let i = 0; i < 30; i++) lists.push(await load.timed("GET", `${PODS}?limit=5000`, undefined, 200));
+    rows.push(noted("list 5,000 pods, p50", percentile(lists, 0.5), "ms"));
+    rows.push(atMost("list 5,000 pods, p99", percentile(lists, 0.99), "ms", 60));
+
+    const delays = await watchDelays(load);
+    rows.push(atMost("write to watch event, 100 watchers, 500 writes/s, p99", percentile(delays, 0.99), "ms", 20));
+    rows.push(noted("write to watch event, p50", percentile(delays, 0.5), "ms"));
+
+    await setTimeout(QUIET_MS);
+    rows.push(noted("RSS after the load", await cloud.rssMb(), "MB"));
+    await cloud.stop();
+
+    const again = await Cloud.start(dir);
+    await setTimeout(QUIET_MS);
+    rows.push(atMost("idle RSS, 5,500 pods and 1,000 ConfigMaps", await again.rssMb(), "MB", 160));
+    await load.parallel(32, 3_500, (i) => load.timed("POST", CONFIG_MAPS, configMap(`more-${i}`), 201));
+    await again.stop();
+    const full = await Cloud.start(dir);
+    rows.push(atMost("cold start to /readyz, 10,000 objects", full.startMs / 1000, "s", 3));
+    await full.stop();
+    load.close();
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+  return rows;
+}
+
+const PODS = "/api/v1/namespaces/default/pods";
+const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
+
+const configMap = (name: string): object => ({ metadata: { name }, data: { text: "x".repeat(200) } });
+
+/** As applied by a user; bound to no node, so that it stays as it is. */
+const pod = (name: string): object => ({
+  metadata: { name, labels: { app: "bench", tier: "edge" } },
+  spec: {
+    schedulerName: "nobody",
+    containers: [
+      {
+        name: "main",
+        image: "registry.example/team/service:1.2.3",
+        args: ["--listen=:8080", "--log-level=info"],
+        env: [{ name: "MODE", value: "production" }],
+        ports: [{ name: "http", containerPort: 8080 }],
+        resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { memory: "64Mi" } },
+        volumeMounts: [{ name: "data", mountPath: "/data" }],
+      },
+    ],
+    volumes: [{ name: "data", emptyDir: {} }],
+  },
+});
+
+/** A hundred watchers of the ConfigMaps see each write of 500 a second: how long after its answer each event arrives at each of them. */
+async function watchDelays(load: Load): Promise<number[]> {
+  const sent = new Map<string, number>();
+  const delays: number[] = [];
+  const stop = new AbortController();
+  const watches = Array.from({ length: 100 }, () =>
+    load.watch(`${CONFIG_MAPS}?watch=true&resourceVersion=${load.lastRevision}`, stop.signal, (name) => {
+      const at = sent.get(name);
+      if (at !== undefined) delays.push(performance.now() - at);
+    }),
+  );
+  await setTimeout(1_000);
+  const begin = performance.now();
+  const writes: Promise<unknown>[] = [];
+  for (let i = 0; i < 2_500; i++) {
+    const wait = begin + i * 2 - performance.now();
+    if (wait > 1) await setTimeout(wait);
+    const name = `watched-${i}`;
+    sent.set(name, performance.now());
+    writes.push(load.timed("POST", CONFIG_MAPS, configMap(name), 201));
+  }
+  await Promise.all(writes);
+  await setTimeout(500);
+  stop.abort();
+  await Promise.allSettled(watches);
+  if (delays.length < 2_500 * 100) throw new Error(`Only ${delays.length} of 250000 events arrived`);
+  return delays;
+}
+
+/** `skerry cloud` in a folder. */
+class Cloud {
+  readonly startMs: number;
+  readonly #child: ChildProcess;
+  readonly #dir: string;
+
+  private constructor(child: ChildProcess, startMs: number, dir: string) {
+    this.#child = child;
+    this.startMs = startMs;
+    this.#dir = dir;
+  }
+
+  static async start(dir: string): Promise<Cloud> {
+    const { daemonCommand, daemonEnvironment } = await import("../packages/cli/src/instance/daemon-command.ts");
+    const { layoutOf } = await import("../packages/cli/src/instance/layout.ts");
+    const { ensureSettings } = await import("../packages/cli/src/instance/settings.ts");
+    const layout = layoutOf(dir);
+    const request = {
+      roles: ["cloud"],
+      sample: false,
+      apiPort: API_PORT,
+      linkPort: LINK_PORT,
+      clusterCidr: "10.42.0.0/16",
+    } as const;
+    const instance = { layout, settings: await ensureSettings(layout, request) };
+    const [command = "", ...args] = daemonCommand(instance, "cloud");
+    const started = performance.now();
+    const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"], env: daemonEnvironment(instance) });
+    for (;;) {
+      if (child.exitCode !== null) throw new Error("The cloud ended as soon as it was started");
+      if (await isReady()) return new Cloud(child, performance.now() - started, dir);
+      await setTimeout(5);
+    }
+  }
+
+  /** Resident memory now, in MB of 10^6 bytes. */
+  async rssMb(): Promise<number> {
+    const status = await readFile(`/proc/${this.#child.pid}/status`, "utf8");
+    return (Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024) / 1e6;
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await once(this.#child, "exit");
+    await rm(path.join(this.#dir, "run"), { recursive: true, force: true });
+  }
+}
+
+const isReady = (): Promise<boolean> =>
+  new Promise((resolve) => {
+    const request = https.get(`https://127.0.0.1:${API_PORT}/readyz`, { rejectUnauthorized: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.on("error", () => resolve(false));
+  });
+
+/** Requests over kept TLS connections, HTTP/1.1. */
+class Load {
+  readonly #agent: https.Agent;
+  lastRevision = "0";
+
+  constructor({ ca, certificate, key }: Access) {
+    this.#agent = new https.Agent({ keepAlive: true, maxSockets: 256, ca, cert: certificate, key });
+  }
+
+  /** How long the answer took to its last byte, in milliseconds. */
+  timed(method: string, target: string, body: object | undefined, expected: number): Promise<number> {
+    const started = performance.now();
+    return new Promise((resolve, reject) => {
+      const request = https.request(
+        {
+          agent: this.#agent,
+          host: "127.0.0.1",
+          port: API_PORT,
+          path: target,
+          method,
+          headers: { "content-type": "application/json", "user-agent": "bench/1" },
+        },
+        (response) => {
+          let text = "";
+          response.setEncoding("latin1");
+          response.on("data", (chunk: string) => {
+            if (text.length < 4_096) text += chunk;
+          });
+          response.on("end", () => {
+            if (response.statusCode !== expected)
+              reject(new Error(`${method} ${target}: ${response.statusCode} ${text}`));
+            this.lastRevision = /"resourceVersion":"(\d+)"/.exec(text)?.[1] ?? this.lastRevision;
+            resolve(performance.now() - started);
+          });
+          response.on("error", reject);
+        },
+      );
+      request.on("error", reject);
+      request.end(body && JSON.stringify(body));
+    });
+  }
+
+  /** `total` calls by `width` clients, each with one at a time. */
+  async parallel(width: number, total: number, call: (i: number) => Promise<number>): Promise<number[]> {
+    const times: number[] = [];
+    let next = 0;
+    const client = async (): Promise<void> => {
+      while (next < total) times.push(await call(next++));
+    };
+    await Promise.all(Array.from({ length: width }, client));
+    return times;
+  }
+
+  async watch(target: string, signal: AbortSignal, seen: (name: string) => void): Promise<void> {
+    const request = https.get({ agent: this.#agent, host: "127.0.0.1", port: API_PORT, path: target, signal });
+    const [response] = (await once(request, "response", { signal })) as [NodeJS.ReadableStream];
+    let rest = "";
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      const text = rest + chunk.toString("latin1");
+      const end = text.lastIndexOf("\n") + 1;
+      rest = text.slice(end);
+      for (const [, name = ""] of text.slice(0, end).matchAll(/"name":"(watched-\d+)"/g)) seen(name);
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
