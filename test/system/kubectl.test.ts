@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { installKubectl } from "../../tools/kubectl/kubectl.ts";
+import { access } from "./kubectl/access.ts";
 import { deleting } from "./kubectl/deleting.ts";
 import { looking } from "./kubectl/looking.ts";
+import { nodes } from "./kubectl/nodes.ts";
+import { refusals } from "./kubectl/refusals.ts";
 import { rolling } from "./kubectl/rolling.ts";
 import { running } from "./kubectl/running.ts";
 import { KubectlSession } from "./kubectl/session.ts";
@@ -13,6 +16,8 @@ const VERSIONS = ["1.32", "1.35"] as const;
 
 describe("A whole instance", () => {
   let machine: Machine | undefined;
+  let last = Promise.resolve();
+  const alone = (task: () => Promise<void>): Promise<void> => (last = last.then(task, task));
 
   before(async () => {
     for (const version of VERSIONS) await installKubectl(version);
@@ -32,6 +37,9 @@ describe("A whole instance", () => {
         rolling(session);
         running(session);
         deleting(session);
+        nodes(session, alone);
+        access(session);
+        refusals(session);
       });
     }
   });

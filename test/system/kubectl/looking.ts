@@ -86,8 +86,13 @@ export function looking(k: KubectlSession): void {
       );
       assert.equal((await names("-l", "app=seen", "--field-selector", "status.phase=Failed")).length, 0);
       const addresses = await k.ok(
-        ...["get", "pods", "-l", "app=seen", "--sort-by={.status.podIP}"],
-        ...["-o", "jsonpath={range .items[*]}{.status.podIP}{'\\n'}{end}"],
+        "get",
+        "pods",
+        "-l",
+        "app=seen",
+        "--sort-by={.status.podIP}",
+        "-o",
+        "jsonpath={range .items[*]}{.status.podIP}{'\\n'}{end}",
       );
       const sorted = addresses.trim().split("\n");
       assert.deepEqual(

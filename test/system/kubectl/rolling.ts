@@ -17,7 +17,11 @@ export function rolling(k: KubectlSession): void {
     /** Sizes of the ReplicaSets that have any, by their image. */
     const sets = async (): Promise<string> =>
       k.ok(
-        ...["get", "rs", "-l", "app=rolled", "-o"],
+        "get",
+        "rs",
+        "-l",
+        "app=rolled",
+        "-o",
         "jsonpath={range .items[?(@.spec.replicas>0)]}{.status.readyReplicas} {.spec.template.spec.containers[0].env}{'\\n'}{end}",
       );
 
