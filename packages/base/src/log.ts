@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import { LogSink } from "./log-sink.ts";
 
 /** What code writes its log lines with: a constant message, and the values as keys beside it. */
 export interface Logger {
@@ -15,16 +16,20 @@ export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 /** Keys whose values are secrets wherever they stand in a logged object. */
 const SECRET_KEYS = ["token", "password", "secret", "privateKey", "authorization", "data", "stringData"];
 
+const STDOUT = 1;
+
 /** Makes the one root logger of a process: JSON lines on standard output, secrets blotted out. */
 export function createLogger({ level = "info", name }: { level?: LogLevel; name?: string } = {}): Logger {
-  return pino({
+  const options = {
     level,
     ...(name !== undefined && { name }),
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
+    formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`]), censor: "[secret]" },
-  });
+  };
+  // pino's own destination tries again until the disk has room, and nothing else happens in the process meanwhile.
+  return pino(options, new LogSink(STDOUT));
 }
 
 /** A logger that says nothing. */
