@@ -24,10 +24,35 @@ export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Pr
       console.error(`skerry: ${error.message}`);
       return error.exitCode;
     }
+    const why = machineFault(error);
+    if (why !== undefined) {
+      console.error(`skerry: ${why}`);
+      return 1;
+    }
     console.error("skerry: this is a fault of Skerry itself, please report it:");
     console.error(error);
     return 70; // EX_SOFTWARE of sysexits.h
   }
+}
+
+/** What the machine refuses, by the names of errno(3), in words. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied; run it as root, or look at the permissions there",
+  EPERM: "operation not permitted; run it as root, or look at the permissions there",
+  EROFS: "the file system is read-only; choose another place with --data-dir",
+  ENOSPC: "the disk is full; free some space there",
+  EDQUOT: "the disk quota is used up; free some space there",
+  ENOTDIR: "a part of this path is no folder; choose another place with --data-dir",
+  ENAMETOOLONG: "the path is too long; choose a shorter place with --data-dir",
+  EMFILE: "too many files are open; raise the limit (ulimit -n)",
+  EIO: "the disk fails; look at what the kernel says of it (dmesg)",
+};
+
+/** What to tell of an error that is neither the caller's mistake nor ours: a file that this machine refuses. */
+function machineFault(error: unknown): string | undefined {
+  const { code = "", path, syscall = "open" } = error as NodeJS.ErrnoException;
+  const why = REFUSALS[code];
+  return why === undefined || path === undefined ? undefined : `Cannot ${syscall} ${path}: ${why}`;
 }
 
 async function dispatch(words: readonly string[], env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number | void> {

@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { silentLogger } from "@skerry/base";
 import type { Command } from "../command.ts";
 import { containersOf } from "../daemons/edge.ts";
@@ -71,5 +71,15 @@ async function endContainers(
 
 async function removeData(layout: Layout): Promise<void> {
   const folders = [layout.dataDir, layout.runDir, layout.configDir, layout.logDir];
-  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+  for (const folder of folders) await removeFolder(folder);
+}
+
+/** Removes a folder with all in it; one that a disk is mounted on stays, empty. */
+async function removeFolder(folder: string): Promise<void> {
+  try {
+    await rm(folder, { recursive: true, force: true });
+  } catch (error) {
+    const isMountPoint = (error as NodeJS.ErrnoException).code === "EBUSY" && (await readdir(folder)).length === 0;
+    if (!isMountPoint) throw error;
+  }
 }
