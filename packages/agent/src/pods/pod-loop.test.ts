@@ -331,6 +331,16 @@ describe("PodLoop", () => {
     assert.equal(Object.keys(edge.machine.sandboxes).length, 1);
   });
 
+  it("says once of a pod which of its fields have no effect", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    await edge.put(pod({}, { livenessProbe: { tcpSocket: { port: 80 } } }));
+    await edge.settle();
+    await edge.restart();
+    await edge.settle();
+    assert.equal(edge.events().filter((event) => event.startsWith("Unsupported: Accepted")).length, 1);
+  });
+
   it("says what it cannot do instead of doing it wrong", async () => {
     await using edge = await EdgeFixture.create();
     await edge.start((runtime) => runtime.addImage("app:1"));

@@ -433,8 +433,12 @@ export class PodLoop implements AsyncDisposable {
         report = reportOf(pod, next, false);
       }
     }
-    // A pod that was never reported and of which nothing has run leaves nothing to remember.
-    const isBlank = before.status === undefined && report === undefined && Object.keys(next.containers).length === 0;
+    // A pod that was never reported and of which nothing has run leaves nothing to remember, but what was told once.
+    const isBlank =
+      before.status === undefined &&
+      report === undefined &&
+      next.told === before.told &&
+      Object.keys(next.containers).length === 0;
     if ((next === before && !memory.unsaved) || isBlank) return;
     report ??= memory.unsaved?.report;
     try {
