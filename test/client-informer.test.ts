@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { getEventListeners } from "node:events";
+import { getEventListeners, once } from "node:events";
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { describe, it } from "node:test";
-import type { Logger } from "@skerry/base";
+import { keyToPem, toPem, type Logger } from "@skerry/base";
 import { eventually, type FakeClock } from "@skerry/base/testing";
 import {
+  HttpsClient,
   Informer,
   Informers,
   type Client,
@@ -13,6 +15,7 @@ import {
 } from "@skerry/client";
 import { kinds, serviceUnavailable, type Kind, type KubeObject } from "@skerry/machinery";
 import type { ConfigMap } from "@skerry/machinery/types";
+import { ApiWorld } from "./api-world.ts";
 import { registryWorld, type RegistryWorld } from "./registry-world.ts";
 
 /** A client that can be cut off from the API, and that counts what is asked. */
@@ -139,6 +142,77 @@ function logTo(lines: string[]): Logger {
   const write = (_fields: object, message: string): void => void lines.push(message);
   return { debug: write, info: write, warn: write, error: write, child: () => logTo(lines) };
 }
+
+/** Passes bytes on to a port of this machine, until it is cut. */
+class Wire implements AsyncDisposable {
+  readonly #server: Server;
+  readonly sockets = new Set<Socket>();
+  isCut = false;
+
+  constructor(port: number) {
+    this.#server = createServer((near) => {
+      if (this.isCut) {
+        near.destroy();
+        return;
+      }
+      const far = connect(port, "127.0.0.1");
+      for (const socket of [near, far]) {
+        this.sockets.add(socket);
+        socket.on("error", () => {}); // cut, as is the other end then
+        socket.once("close", () => {
+          this.sockets.delete(socket);
+          near.destroy();
+          far.destroy();
+        });
+      }
+      near.pipe(far).pipe(near);
+    });
+  }
+
+  async listen(): Promise<number> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  cut(): void {
+    this.isCut = true;
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+}
+
+describe("Informer over HTTPS", () => {
+  it("goes on after its connection was cut, and leaves no connection when it ends", async () => {
+    await using api = await new ApiWorld().start();
+    await using wire = new Wire(Number(new URL(api.url).port));
+    const server = `https://127.0.0.1:${await wire.listen()}`;
+    const { certificate, key } = api.identity("admin", ["system:masters"]);
+    const credentials = { certificate: toPem("CERTIFICATE", certificate.raw), key: keyToPem(key) };
+    await using client = new HttpsClient({ server, ca: api.ca, credentials, userAgent: "informer/1" });
+    const told: string[] = [];
+    {
+      await using informer = new Informer({ client, kind: kinds.ConfigMap, random: () => 0 });
+      informer.onChange(({ name }) => void told.push(name));
+      informer.start();
+      await informer.synced;
+      for (const name of ["a", "b", "c"]) {
+        wire.cut();
+        await api.client().create(kinds.ConfigMap, configMap(name));
+        wire.isCut = false;
+        await eventually(() => told.includes(name), { what: `${name} to be told` });
+      }
+      assert.deepEqual(told, ["a", "b", "c"]);
+    }
+    await client[Symbol.asyncDispose]();
+    await eventually(() => wire.sockets.size === 0, { what: "the connections to end" });
+  });
+});
 
 describe("Informer", () => {
   it("has what there is once synced, follows changes, and keeps its indexes", async () => {
