@@ -132,6 +132,22 @@ describe("Garbage collection", () => {
     });
   });
 
+  it("lets go of all that an owner leaves as orphans, seen already or not", async () => {
+    await using scene = await ControllersWorld.create({ lagMs: 3_000 });
+    const owner = await make(scene, configMap("owner"));
+    await scene.advance(5_000);
+    const names = ["a", "b", "c"];
+    for (const name of names) await make(scene, configMap(name, ownedBy(owner)));
+    const key = { namespace: "default", name: "owner" };
+    await scene.client.delete(kinds.ConfigMap, key, { propagationPolicy: "Orphan" });
+    await scene.until("the owner to go", async () => (await scene.find(kinds.ConfigMap, "owner")) === undefined);
+    await scene.advance(30_000);
+    for (const name of names) {
+      const { metadata } = await scene.get(kinds.ConfigMap, name);
+      assert.deepEqual([metadata.ownerReferences, metadata.deletionTimestamp], [undefined, undefined]);
+    }
+  });
+
   it("keeps what others own too, and takes only the reference away", async () => {
     await using scene = await ControllersWorld.create();
     const [one, two] = [await make(scene, configMap("one")), await make(scene, configMap("two"))];

@@ -86,6 +86,9 @@ export class EventRecorder implements AsyncDisposable {
       retry: { initialMs: 500, maxMs: 30_000 },
       run: (key, signal) => this.#write(key, signal),
       isTerminal: (error) => error instanceof GivenUpError,
+      onError: (key, error) => {
+        if (error instanceof GivenUpError) this.#queue.forget(key);
+      },
       ...(options.random && { random: options.random }),
     });
     this.#queue.start();

@@ -44,7 +44,7 @@ export class Manager implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    await this.#started;
+    await this.#started?.catch(() => {}); // told to whoever started it
     await this.#stack.disposeAsync();
   }
 

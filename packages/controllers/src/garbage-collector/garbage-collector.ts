@@ -27,6 +27,8 @@ export interface GarbageCollectorOptions {
 
 const FOREGROUND = "foregroundDeletion";
 const ORPHAN = "orphan";
+/** How many objects are listed at once. */
+const PAGE = 500;
 /** How many owners are remembered as absent: a uid never comes back, so none is asked for twice in a row. */
 const MAX_ABSENT = 1_000;
 
@@ -212,14 +214,33 @@ export class GarbageCollector implements AsyncDisposable {
     this.#events.record(referenceTo(kind, object), "Warning", "OwnerRefInvalidNamespace", message);
   }
 
+  /** Takes the owner out of what it owns. It asks the API itself what that is: one that an informer does not show yet would be deleted later. */
   async #releaseDependents(kind: Kind, key: ObjectKey, object: KubeObject, signal: AbortSignal): Promise<void> {
     const { uid = "" } = object.metadata;
-    for (const [id, dependent] of this.#dependents(uid)) {
-      const dependentKind = this.#kinds.get(id);
-      const owners = (dependent.decode().metadata.ownerReferences ?? []).filter((owner) => owner.uid !== uid);
-      if (dependentKind) await this.#setOwners(dependentKind, dependent.key, dependent.decode(), owners, signal);
+    for (const dependentKind of this.#kinds.values()) {
+      if (kind.namespaced && !dependentKind.namespaced) continue;
+      for await (const dependent of this.#listed(dependentKind, kind.namespaced ? key.namespace : undefined, signal)) {
+        const owners = dependent.decode().metadata.ownerReferences ?? [];
+        const others = owners.filter((owner) => owner.uid !== uid);
+        if (others.length === owners.length) continue;
+        await this.#setOwners(dependentKind, dependent.key, dependent.decode(), others, signal);
+      }
     }
     await this.#removeFinalizer(kind, key, object, ORPHAN, signal);
+  }
+
+  async *#listed(kind: Kind, namespace: string | undefined, signal: AbortSignal): AsyncGenerator<Encoded> {
+    let next: string | undefined;
+    do {
+      const page = await this.#client.list(kind, {
+        limit: PAGE,
+        signal,
+        ...(namespace !== undefined && { namespace }),
+        ...(next !== undefined && { continue: next }),
+      });
+      yield* page.items;
+      next = page.continue;
+    } while (next !== undefined);
   }
 
   /** Has each dependent looked at, which deletes it unless others own it too, and lets the owner go when none is left that it has to wait for. */
