@@ -3,26 +3,10 @@ import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { Machine } from "../test/system/machine.ts";
 import { atMost, noted, type Row } from "./row.ts";
+import { TEN_PODS } from "./ten-pods.ts";
 
 const MINUTE_MS = 60_000;
 const MINUTES_A_DAY = 1440;
-
-const DEPLOYMENT = {
-  apiVersion: "apps/v1",
-  kind: "Deployment",
-  metadata: { name: "ten" },
-  spec: {
-    replicas: 10,
-    selector: { matchLabels: { app: "ten" } },
-    template: {
-      metadata: { labels: { app: "ten" } },
-      spec: {
-        terminationGracePeriodSeconds: 0,
-        containers: [{ name: "web", image: "skerry.local/hello:1", imagePullPolicy: "IfNotPresent" }],
-      },
-    },
-  },
-};
 
 /** What an edge with ten idle pods takes of its device: memory now, and disk and link over a minute, extrapolated to a day. */
 export async function footprint(): Promise<Row[]> {
@@ -31,7 +15,7 @@ export async function footprint(): Promise<Row[]> {
   // The second start has the code cache of the first, as every one but a device's very first has.
   await machine.skerry("edge", "stop");
   await machine.skerry("edge", "start");
-  const applied = await machine.kubectlOutcome(["apply", "-f", "-"], { input: JSON.stringify(DEPLOYMENT) });
+  const applied = await machine.kubectlOutcome(["apply", "-f", "-"], { input: JSON.stringify(TEN_PODS) });
   if (applied.code !== 0) throw new Error(applied.stderr);
   await machine.kubectl("rollout", "status", "deployment/ten", "--timeout=120s");
   await setTimeout(MINUTE_MS / 2); // what the start wrote and collected is over
