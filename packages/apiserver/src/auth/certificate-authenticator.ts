@@ -12,13 +12,15 @@ export interface CertificateAuthenticatorOptions {
 
 interface Known {
   readonly user: UserInfo | undefined;
-  readonly notBefore: number;
   readonly notAfter: number;
 }
 
 /**
  * Takes the user from a client certificate: the common name is the user's, the organizations are the groups. The certificate is checked by us, whatever TLS
  * thinks of it: a resumed session brings the verdict of its first handshake along. Signatures are checked once a connection, time at each request.
+ *
+ * One whose time has not come yet is taken: our CA signs none ahead of time, so it is our clock that went back, and an administrator who were
+ * locked out by that could not even see it.
  */
 export class CertificateAuthenticator implements Authenticator {
   readonly #options: CertificateAuthenticatorOptions;
@@ -35,8 +37,7 @@ export class CertificateAuthenticator implements Authenticator {
       known = this.#check(certificate);
       this.#known.set(certificate, known);
     }
-    const now = this.#options.clock.now();
-    return now >= known.notBefore && now <= known.notAfter ? known.user : undefined;
+    return this.#options.clock.now() <= known.notAfter ? known.user : undefined;
   }
 
   #check(certificate: X509Certificate): Known {
@@ -44,11 +45,12 @@ export class CertificateAuthenticator implements Authenticator {
     const problem = checkPeerCertificate(certificate, { authorities, usage: "client", clock });
     // A certificate that is only out of time now may be within it later, when the clock has been set.
     const isOutOfTime = problem?.problem === "expired" || problem?.problem === "not-yet-valid";
-    if (problem) log.info({ subject: certificate.subject, problem: problem.problem }, "client certificate refused");
+    const fields = { subject: certificate.subject, problem: problem?.problem };
+    if (problem?.problem === "not-yet-valid") log.warn(fields, "this machine's clock is behind its own certificates");
+    else if (problem) log.info(fields, "client certificate refused");
     const chain = [certificate, ...authorities.filter((authority) => certificate.checkIssued(authority))];
     return {
       user: problem && !isOutOfTime ? undefined : userOf(certificate),
-      notBefore: Math.max(...chain.map(({ validFromDate }) => validFromDate.getTime())),
       notAfter: Math.min(...chain.map(({ validToDate }) => validToDate.getTime())),
     };
   }
