@@ -16,6 +16,8 @@ const missing = missingNeeds([
   ...EDGE_NEEDS,
   { name: "nsenter", package: "util-linux", anyOf: ["nsenter"] },
   { name: "systemd-analyze", package: "systemd", anyOf: ["systemd-analyze"] },
+  { name: "curl", package: "curl", anyOf: ["curl"] },
+  { name: "faketime", package: "faketime", anyOf: ["faketime"] },
 ]);
 if (missing.length > 0) {
   console.log(`test: installing with apt-get: ${missing.map((need) => need.package).join(" ")}`);
