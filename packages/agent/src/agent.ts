@@ -21,6 +21,8 @@ export interface AgentOptions {
   /** Everything that the agent keeps lies below. */
   dataDir: string;
   nodeName: string;
+  /** The uid of the Node that this edge joined as. */
+  nodeUid?: string;
   /** Reported as the kubelet's: `v1.35.0+skerry`. */
   version?: string;
   runtime: Runtime;
@@ -108,6 +110,7 @@ export class Agent implements AsyncDisposable {
         log,
         readMachine: readOwnMachine,
         problems: () => (this.#networkProblem === "" ? [] : [this.#networkProblem]),
+        ...(this.#options.nodeUid !== undefined && { nodeUid: this.#options.nodeUid }),
         ...(labels && { labels }),
         ...(maxPods !== undefined && { maxPods }),
       }),

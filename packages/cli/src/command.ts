@@ -103,6 +103,8 @@ export function parseCall(
     );
   }
   const { values, positionals } = parsed;
+  const empty = Object.keys(values).find((name) => values[name] === "");
+  if (empty !== undefined) throw new UsageError(`--${empty} needs a value; see skerry ${command.name} --help`);
   const [least, most] = command.arity ?? [0, 0];
   if (values["help"] !== true) {
     if (positionals.length < least) {

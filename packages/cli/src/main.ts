@@ -12,14 +12,15 @@ export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Pr
       setTimeout(() => process.exit(process.exitCode ?? 1), 10_000).unref();
     });
   }
-  // A reader that has seen enough, as `head`, is no error.
+  // A reader that has seen enough, as `head`, is no error, and no reason to leave half done what changes the machine.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    if (error.code !== "EPIPE") throw error;
+    if (FOLLOWING.has(words[0] ?? "")) process.exit(0);
   });
   try {
     return (await dispatch(words, env, stop.signal)) ?? 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error: unknown = stop.signal.aborted ? stop.signal.reason : thrown;
     if (error instanceof UserError) {
       console.error(`skerry: ${error.message}`);
       return error.exitCode;
@@ -55,6 +56,9 @@ function machineFault(error: unknown): string | undefined {
   return why === undefined || path === undefined ? undefined : `Cannot ${syscall} ${path}: ${why}`;
 }
 
+/** Commands whose output is all they are for. */
+const FOLLOWING = new Set(["logs", "status", "check", "kubectl"]);
+
 async function dispatch(words: readonly string[], env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number | void> {
   const [first, second] = words;
   if (first === undefined || first === "help" || first === "--help" || first === "-h") {
@@ -63,10 +67,14 @@ async function dispatch(words: readonly string[], env: NodeJS.ProcessEnv, signal
   }
   if (first === "--version") return dispatch(["version", ...words.slice(1)], env, signal);
   const two = `${first} ${second}`;
-  const name = two in COMMANDS ? two : first;
-  const load = COMMANDS[name];
+  const name = Object.hasOwn(COMMANDS, two) ? two : first;
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!load) {
     const group = COMMAND_NAMES.filter((each) => each.startsWith(`${first} `));
+    if (group.length > 0 && (second === "--help" || second === "-h")) {
+      for (const each of group) console.log(helpOf(await COMMANDS[each]!()));
+      return 0;
+    }
     if (group.length > 0)
       throw new UsageError(`skerry ${first} needs one of: ${group.map((each) => each.split(" ")[1]).join(", ")}`);
     throw new UsageError(`There is no command "${first}"; see skerry --help`);

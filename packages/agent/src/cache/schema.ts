@@ -63,6 +63,8 @@ class DamagedError extends Error {
 }
 
 function openChecked(file: string): Database {
+  // It holds Secrets, and SQLite gives its other files the mode of this one.
+  closeSync(openSync(file, "a", 0o600));
   const database = openDatabase(file, { cacheKiB: 512, busyTimeoutMs: 1000 });
   try {
     // One process has it: no shared memory is needed, and a second agent on the same data is refused.

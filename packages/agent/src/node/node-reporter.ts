@@ -8,6 +8,8 @@ import { allocatable, nodeStatus, withoutHeartbeats } from "./node-status.ts";
 
 export interface NodeReporterOptions {
   nodeName: string;
+  /** The Node's own uid, where the identity says it. */
+  nodeUid?: string;
   version: string;
   runtime: Runtime;
   cache: EdgeCache;
@@ -29,6 +31,8 @@ const INTERVAL_MS = 5_000;
 const SOON_MS = 50;
 /** Where the cache keeps what was reported last. */
 const NOTE = "nodeStatus";
+/** And of which Node. */
+const UID_NOTE = "nodeUid";
 
 /**
  * Keeps the edge's Node current: looks at machine and runtime every few seconds and reports what changed, and only that. Whether
@@ -49,6 +53,12 @@ export class NodeReporter implements AsyncDisposable {
 
   /** Looks once, and then again and again. */
   async start(): Promise<void> {
+    const { cache, nodeUid } = this.#options;
+    if (nodeUid !== undefined && cache.note(UID_NOTE) !== nodeUid) {
+      // Joined anew: what was reported, was reported of a Node that is gone.
+      await cache.setNote(NOTE, "");
+      await cache.setNote(UID_NOTE, nodeUid);
+    }
     await this.look();
     this.#running ??= this.#run();
   }
@@ -81,7 +91,7 @@ export class NodeReporter implements AsyncDisposable {
     this.#machine = await this.#options.readMachine();
     await this.#lookAtRuntime();
     const note = cache.note(NOTE);
-    const before = note === undefined ? undefined : (JSON.parse(note) as NodeStatus);
+    const before = note === undefined || note === "" ? undefined : (JSON.parse(note) as NodeStatus);
     const problems = [
       ...this.#runtimeProblems.map((problem) => `container runtime is not ready: ${problem}`),
       ...this.#networkProblems.map((problem) => `container runtime network not ready: ${problem}`),

@@ -186,7 +186,8 @@ function lostBeforeStart(facts: PodFacts, pod: Pod, observed: ObservedPod, now: 
 }
 
 function nextBackoff(before: ContainerFacts, ended: Ended): number {
-  const ranMs = ended.finishedAtMs - ended.startedAtMs;
+  // One that never started has no time to count from.
+  const ranMs = ended.startedAtMs > 0 ? ended.finishedAtMs - ended.startedAtMs : 0;
   if (before.backoffMs === 0 || ranMs > CRASH_BACKOFF.forgottenAfterMs) return CRASH_BACKOFF.initialMs;
   return Math.min(CRASH_BACKOFF.maxMs, before.backoffMs * 2);
 }

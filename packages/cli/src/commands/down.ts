@@ -1,10 +1,10 @@
-import { readdir, rm } from "node:fs/promises";
+import { rm, rmdir } from "node:fs/promises";
 import { silentLogger } from "@skerry/base";
 import type { Command } from "../command.ts";
 import { containersOf } from "../daemons/edge.ts";
 import { stopInstanceDaemon } from "../instance/control.ts";
 import { findInstance, layoutOfCall, type Instance } from "../instance/instance.ts";
-import type { Layout } from "../instance/layout.ts";
+import { ownPaths, type Layout } from "../instance/layout.ts";
 import { Steps } from "../steps.ts";
 
 /** How long pods may take to end. */
@@ -30,7 +30,6 @@ export const down: Command = {
     const removes = call.flag("volumes");
     if (!instance) {
       steps.note(`There is no instance in ${layout.dataDir}`);
-      if (removes) await removeData(layout);
       return;
     }
     const { roles } = instance.settings;
@@ -69,17 +68,14 @@ async function endContainers(
   await containers.remove({ data: removes }, signal);
 }
 
+/** Removes what is this instance's; folders that then hold nothing go too. */
 async function removeData(layout: Layout): Promise<void> {
-  const folders = [layout.dataDir, layout.runDir, layout.configDir, layout.logDir];
-  for (const folder of folders) await removeFolder(folder);
-}
-
-/** Removes a folder with all in it; one that a disk is mounted on stays, empty. */
-async function removeFolder(folder: string): Promise<void> {
-  try {
-    await rm(folder, { recursive: true, force: true });
-  } catch (error) {
-    const isMountPoint = (error as NodeJS.ErrnoException).code === "EBUSY" && (await readdir(folder)).length === 0;
-    if (!isMountPoint) throw error;
+  for (const file of ownPaths(layout)) await rm(file, { recursive: true, force: true });
+  for (const folder of [layout.configDir, layout.dataDir]) {
+    await rmdir(folder).catch((error: unknown) => {
+      const { code } = error as NodeJS.ErrnoException;
+      // A disk may be mounted on it: it stays then, empty.
+      if (code !== "ENOENT" && code !== "ENOTEMPTY" && code !== "EBUSY") throw error;
+    });
   }
 }

@@ -26,7 +26,7 @@ export const imageImport: Command = {
         for (const name of await containers.images.importArchive(path.resolve(file), call.signal)) console.log(name);
       } catch (error) {
         call.signal.throwIfAborted();
-        throw new UserError(`Cannot import ${file}: ${(error as Error).message}`, { cause: error });
+        throw new UserError((error as Error).message, { cause: error });
       }
     }
   },

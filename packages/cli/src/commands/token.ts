@@ -1,9 +1,12 @@
 import { hostname } from "node:os";
-import { UserError, type Command } from "../command.ts";
+import { UsageError, UserError, type Command } from "../command.ts";
 import { parseDuration } from "../duration.ts";
 import { requireInstance } from "../instance/instance.ts";
 import { createJoinToken } from "../instance/joining.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
+
+/** A token that lasts longer than a year is a password that nobody changes. */
+const MAX_TTL_MS = 365 * 86_400_000;
 
 export const tokenCreate: Command = {
   name: "token create",
@@ -11,7 +14,7 @@ export const tokenCreate: Command = {
   options: { ttl: { type: "string", value: "24h", default: "24h", summary: "How long it lasts" } },
   run: async (call) => {
     const ttlMs = parseDuration(call.option("ttl") ?? "24h", "ttl");
-    if (ttlMs < 1000) throw new UserError("--ttl must be at least 1s", { exitCode: 2 });
+    if (ttlMs < 1000 || ttlMs > MAX_TTL_MS) throw new UsageError("--ttl takes from 1s to 365d");
     const { layout, settings } = await requireInstance(call, "cloud");
     await using client = await adminClient(layout);
     let token: string;

@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
-import { chown } from "node:fs/promises";
-import path from "node:path";
+import { chown, rm } from "node:fs/promises";
+import { EdgeIdentity } from "@skerry/agent";
 import { systemClock, writeFileAtomic } from "@skerry/base";
-import { kinds } from "@skerry/machinery";
+import { isNotFound, kinds } from "@skerry/machinery";
 import type { Client } from "@skerry/client";
 import { UserError, type Call, type Command } from "../command.ts";
 import { CHECKS } from "../checks/machine.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
-import { hasSystemd, runningDaemon, startInstanceDaemon } from "../instance/control.ts";
+import { hasSystemd, runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
 import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
 import { layoutOfCall, type Instance } from "../instance/instance.ts";
 import { settingsRequest } from "../instance/request.ts";
@@ -43,14 +43,17 @@ export const up: Command = {
   run: async (call) => {
     const layout = layoutOfCall(call);
     const steps = new Steps(process.stdout);
+    const request = settingsRequest(call, { roles: ["cloud", "edge"], sample: !call.flag("no-sample") });
     const kept = await readSettings(layout);
     const before = kept && { layout, settings: kept };
     if (before && (await runningDaemon(before, "cloud")) && (await runningDaemon(before, "edge"))) {
+      refuseOtherPorts(before, request);
+      const instance = { layout, settings: await ensureSettings(layout, request) };
       steps.note(`This instance runs already (${layout.dataDir})`);
-      await printClosing(before, call);
+      // Processes that live are not yet an instance that works: an earlier start may have been interrupted.
+      await settle(instance, call, steps);
       return 0;
     }
-    const request = settingsRequest(call, { roles: ["cloud", "edge"], sample: !call.flag("no-sample") });
     await steps.step("machine checked", () => checkMachine(layout, request, before));
     const missing = missingNeeds();
     if (missing.length > 0) {
@@ -80,6 +83,11 @@ export const up: Command = {
 async function settle(instance: Instance, call: Call, steps: Steps, startEdge = startInstanceDaemon): Promise<void> {
   const { layout, settings } = instance;
   await using client = await adminClient(layout);
+  if (await isRevoked(client, layout, call.signal)) {
+    steps.note(`Node ${settings.nodeName} was deleted from the cloud beside it, so this machine joins it again`);
+    await stopInstanceDaemon(instance, "edge");
+    await rm(layout.identity, { force: true });
+  }
   if (!existsSync(layout.identity)) {
     await steps.step("edge joined", async () => {
       const token = await createJoinToken(client, layout, 600_000);
@@ -91,15 +99,19 @@ async function settle(instance: Instance, call: Call, steps: Steps, startEdge = 
     await waitForEdge(instance, call.signal);
   });
   await steps.step(`node ${settings.nodeName} is Ready`, () =>
-    until(call.signal, `node ${settings.nodeName} is not Ready`, () =>
-      nodeState(client, settings.nodeName, call.signal),
-    ),
+    until(call.signal, `node ${settings.nodeName} is not Ready`, async () => {
+      // What the API says may be from before a stop: the edge itself says whether it is linked and in order now.
+      const { link, problems } = await edgeStatus(layout);
+      if (problems.length > 0) return problems.map(({ what }) => what).join("; ");
+      if (!link?.isSynced) return "its link is not in step yet";
+      return nodeState(client, settings.nodeName, call.signal);
+    }),
   );
   if (settings.sample) {
     await steps.step(`sample ${SAMPLE_NAME} runs`, async () => {
-      if (!existsSync(sampleMark(layout))) {
+      if (!existsSync(layout.sampleMark)) {
         await createSample(client, call.signal);
-        await writeFileAtomic(sampleMark(layout), "");
+        await writeFileAtomic(layout.sampleMark, "");
       }
       await until(call.signal, `the sample ${SAMPLE_NAME} does not run`, async () => {
         const progress = await sampleProgress(client, call.signal);
@@ -123,8 +135,28 @@ async function giveToCaller(file: string, env: NodeJS.ProcessEnv): Promise<void>
   if (Number.isInteger(uid) && Number.isInteger(gid)) await chown(file, uid, gid);
 }
 
-/** Where it is noted that the sample was made once: one who deletes it does not want it back. */
-const sampleMark = (layout: Layout): string => path.join(layout.dataDir, "sample-made");
+/** Whether the Node that this machine joined as was deleted, or is another's now: its certificate is worthless then. */
+async function isRevoked(client: Client, layout: Layout, signal: AbortSignal): Promise<boolean> {
+  const identity = await EdgeIdentity.load(layout.identity);
+  if (!identity) return false;
+  try {
+    const node = await client.get(kinds.Node, { namespace: "", name: identity.node }, { signal });
+    return node.decode().metadata.uid !== identity.uid;
+  } catch (error) {
+    if (isNotFound(error)) return true;
+    throw error;
+  }
+}
+
+/** A daemon that runs keeps its ports. */
+function refuseOtherPorts({ settings }: Instance, { apiPort, linkPort }: SettingsRequest): void {
+  const isOther =
+    (apiPort ?? settings.apiPort) !== settings.apiPort || (linkPort ?? settings.linkPort) !== settings.linkPort;
+  if (!isOther) return;
+  throw new UserError(
+    `This instance runs with --api-port ${settings.apiPort} --link-port ${settings.linkPort}; stop it with skerry down to change them`,
+  );
+}
 
 /** Refuses what cannot become a running instance, before anything is made. What `up` itself mends is not looked at. */
 async function checkMachine(layout: Layout, request: SettingsRequest, instance: Instance | undefined): Promise<void> {

@@ -58,6 +58,7 @@ export class Edge implements AsyncDisposable {
       new Agent({
         dataDir: layout.edgeDir,
         nodeName: identity.node,
+        nodeUid: identity.uid,
         runtime: containers.runtime,
         cgroups: linuxCgroups({ instance, driver }),
         link: {

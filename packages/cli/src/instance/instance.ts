@@ -1,4 +1,4 @@
-import { UserError, type Call } from "../command.ts";
+import { UsageError, UserError, type Call } from "../command.ts";
 import { layoutOf, type Layout } from "./layout.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
@@ -8,7 +8,11 @@ export interface Instance {
   readonly settings: Settings;
 }
 
-export const layoutOfCall = (call: Call): Layout => layoutOf(call.option("data-dir") ?? "/var/lib/skerry");
+export function layoutOfCall(call: Call): Layout {
+  const layout = layoutOf(call.option("data-dir") ?? "/var/lib/skerry");
+  if (layout.dataDir === "/") throw new UsageError("--data-dir takes a folder of its own, not /");
+  return layout;
+}
 
 /** The instance in the call's data folder, if there is one. */
 export async function findInstance(call: Call): Promise<Instance | undefined> {

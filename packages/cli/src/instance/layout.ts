@@ -17,6 +17,8 @@ export interface Layout {
   /** Who this edge is: key, certificate and the pinned CA. */
   readonly identity: string;
   readonly compileCache: string;
+  /** Says that the sample was made once: one who deletes it does not want it back. */
+  readonly sampleMark: string;
 }
 
 /** The default data folder keeps to the file-system hierarchy; any other holds all of the instance. */
@@ -35,6 +37,7 @@ export function layoutOf(dataDir: string): Layout {
     edgeDir: path.join(dir, "edge"),
     identity: path.join(dir, "edge", "identity.pem"),
     compileCache: path.join(dir, "compile-cache"),
+    sampleMark: path.join(dir, "sample-made"),
   };
 }
 
@@ -43,3 +46,15 @@ export type Daemon = "cloud" | "edge";
 export const pidFileOf = (layout: Layout, daemon: Daemon): string => path.join(layout.runDir, `${daemon}.pid`);
 export const logFileOf = (layout: Layout, daemon: Daemon | "containerd"): string =>
   path.join(layout.logDir, `${daemon}.log`);
+
+/** Everything that an instance makes: what `down -v` removes, and all that may stand in a folder that becomes one. */
+export const ownPaths = (layout: Layout): string[] => [
+  layout.cloudDir,
+  layout.edgeDir,
+  layout.compileCache,
+  layout.sampleMark,
+  layout.kubeconfig,
+  layout.logDir,
+  layout.runDir,
+  layout.settings,
+];

@@ -9,6 +9,7 @@ export function settingsRequest(call: Call, base: Pick<SettingsRequest, "roles" 
   const clusterCidr = call.option("cluster-cidr");
   const nodeName = call.option("node-name");
   if (clusterCidr !== undefined) checkClusterCidr(clusterCidr);
+  if (apiPort !== undefined && apiPort === linkPort) throw new UsageError("--api-port and --link-port must differ");
   return {
     ...base,
     ...(apiPort !== undefined && { apiPort }),

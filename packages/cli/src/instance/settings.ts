@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import path from "node:path";
 import type { HubAddress } from "@skerry/agent";
 import { isMissingFile, writeFileAtomic } from "@skerry/base";
 import { UserError } from "../command.ts";
 import { freeClusterCidr } from "./cluster-cidr.ts";
-import type { Layout } from "./layout.ts";
+import { ownPaths, type Layout } from "./layout.ts";
 
 /** What was decided when an instance was made, and holds until its data is removed. */
 export interface Settings {
@@ -45,13 +46,30 @@ export async function readSettings(layout: Layout): Promise<Settings | undefined
     throw error;
   }
   try {
-    return JSON.parse(text) as Settings;
+    const settings = JSON.parse(text) as Partial<Settings>;
+    if (typeof settings.id !== "string" || !Array.isArray(settings.roles))
+      throw new Error("it says neither id nor roles");
+    return settings as Settings;
   } catch (error) {
     throw new UserError(
-      `Cannot read ${layout.settings}: it is not JSON; restore it, or remove the instance with skerry down -v`,
-      {
-        cause: error,
-      },
+      `${layout.settings} is damaged (${(error as Error).message}); restore it from a copy, ` +
+        `or stop the processes that run from ${layout.dataDir} and remove that folder`,
+      { cause: error },
+    );
+  }
+}
+
+/** Refuses a folder that holds what is not an instance's: `down -v` must be able to tell what is ours. */
+async function checkFolder(layout: Layout): Promise<void> {
+  const names = await readdir(layout.dataDir).catch((error: unknown) => {
+    if (isMissingFile(error)) return [];
+    throw new UserError(`Cannot use ${layout.dataDir}: ${(error as Error).message}`, { cause: error });
+  });
+  const own = [...ownPaths(layout), layout.configDir];
+  const foreign = names.find((name) => !own.includes(path.join(layout.dataDir, name)));
+  if (foreign !== undefined) {
+    throw new UserError(
+      `${layout.dataDir} holds other files ("${foreign}"); choose an empty folder, or one that does not exist yet, with --data-dir`,
     );
   }
 }
@@ -80,6 +98,7 @@ export async function ensureSettings(layout: Layout, request: SettingsRequest): 
     if (settings.apiPort !== kept.apiPort || settings.linkPort !== kept.linkPort) await write(layout, settings);
     return settings;
   }
+  await checkFolder(layout);
   const settings: Settings = {
     id: randomBytes(4).toString("hex"),
     roles: request.roles,
