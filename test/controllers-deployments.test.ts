@@ -63,6 +63,31 @@ describe("Deployments", () => {
     assert.equal(done.metadata.annotations?.["deployment.kubernetes.io/revision"], "5");
   });
 
+  it("hold their bounds through any history of templates and restarts", async () => {
+    // Each of these seeds has once found a bound broken; more are found by adding to them.
+    for (const seed of [518, 575, 643, 658, 7, 8]) {
+      const lagMs = [0, 50, 300, 1_000, 600][seed % 5] ?? 0;
+      const wanted = 3 + (seed % 9);
+      const maxSurge = seed % 4;
+      const maxUnavailable = maxSurge === 0 ? 1 + (seed % 2) : seed % 3;
+      await using scene = await ControllersWorld.create({ seed, lagMs, readyMs: 6_000, goneMs: 4_000, nodes: 2 });
+      const strategy = { rollingUpdate: { maxSurge, maxUnavailable } };
+      await scene.client.create(kinds.Deployment, deployment("web", wanted, "v:0", { strategy }));
+      await scene.rolledOut("web");
+      await scene.advance(8_000);
+      scene.watcher = bounds(wanted + maxSurge, wanted - maxUnavailable);
+      for (let i = 1; i <= 4; i++) {
+        await scene.patch(kinds.Deployment, "web", withImage(`v:${scene.random() < 0.3 ? i - 1 : i}`));
+        await scene.advance(scene.random() * 12_000);
+        if (scene.random() >= 0.3) continue;
+        await scene.stopControllers();
+        await scene.advance(2_000);
+        await scene.startControllers();
+      }
+      await scene.rolledOut("web");
+    }
+  });
+
   it("scale in the middle of a rollout in proportion, and end with the new size", async () => {
     await using scene = await ControllersWorld.create({ readyMs: 2_000 });
     scene.broken.add("v:2");

@@ -34,10 +34,14 @@ function resolve(value: number | string, total: number, round: (share: number) =
 export const wantedOf = (deployment: Deployment): number => deployment.spec?.replicas ?? 1;
 export const sizeOf = (set: ReplicaSet): number => set.spec?.replicas ?? 0;
 export const availableOf = (set: ReplicaSet): number => set.status?.availableReplicas ?? 0;
-/** How many pods a set may have: those that it is to have, and those that it has not got rid of yet. */
-export const heldBy = (set: ReplicaSet): number => Math.max(sizeOf(set), set.status?.replicas ?? 0);
-/** How many available pods a set keeps: its status may be older than its last shrinking. */
-const keptBy = (set: ReplicaSet): number => Math.min(sizeOf(set), availableOf(set));
+/** Whether a set's status is about its newest spec: until then it may be making or deleting pods for an older one. */
+const isObserved = (set: ReplicaSet): boolean =>
+  (set.status?.observedGeneration ?? 0) >= (set.metadata.generation ?? 0);
+/** How many pods a set may have at most: those that it is to have, and those that it has not got rid of yet. */
+export const heldBy = (set: ReplicaSet): number =>
+  isObserved(set) ? Math.max(sizeOf(set), set.status?.replicas ?? 0) : Infinity;
+/** How many available pods a set keeps at least. */
+const keptBy = (set: ReplicaSet): number => (isObserved(set) ? Math.min(sizeOf(set), availableOf(set)) : 0);
 const total = (sets: readonly ReplicaSet[], of: (set: ReplicaSet) => number): number =>
   sets.reduce((sum, set) => sum + of(set), 0);
 
@@ -57,7 +61,7 @@ export function planRolling(deployment: Deployment, current: ReplicaSet, old: re
   if (growth > 0) return [{ set: current, replicas: size + growth }];
 
   const leastAvailable = wanted - unavailable;
-  let mayGo = all - leastAvailable - (size - availableOf(current));
+  let mayGo = all - leastAvailable - (size - keptBy(current));
   if (mayGo <= 0) return [];
   const sizes = new Map(byAge(old).map((set) => [set, sizeOf(set)]));
   for (const [set, replicas] of sizes) {

@@ -103,11 +103,12 @@ export class ReplicaSetController implements AsyncDisposable {
     if (!set) return;
     const pods = await this.#claim(set, signal);
     const active = pods.filter(isActive);
-    const isCurrent = this.#hasSeenAll(set);
-    const failure =
-      isCurrent && set.metadata.deletionTimestamp === undefined ? await this.#scale(set, active, signal) : undefined;
+    if (!this.#hasSeenAll(set)) return { requeueAfterMs: LAG_MS };
+    const failure = set.metadata.deletionTimestamp === undefined ? await this.#scale(set, active, signal) : undefined;
+    // A status that leaves out what was just made would be taken for one that knows of it.
+    if (!this.#hasSeenAll(set)) return { requeueAfterMs: LAG_MS };
     const availableMs = await this.#report(set, active, failure, signal);
-    const next = Math.min(availableMs, isCurrent ? Infinity : LAG_MS, failure ? REFUSED_MS : Infinity);
+    const next = Math.min(availableMs, failure ? REFUSED_MS : Infinity);
     if (next !== Infinity) return { requeueAfterMs: next };
   }
 
