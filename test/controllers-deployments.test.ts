@@ -64,7 +64,7 @@ describe("Deployments", () => {
   });
 
   it("hold their bounds through any history of templates and restarts", async () => {
-    // Each of these seeds has once found a bound broken; more are found by adding to them.
+    // The first four are histories in which a plan made from statuses as they come breaks a bound.
     for (const seed of [518, 575, 643, 658, 7, 8]) {
       const lagMs = [0, 50, 300, 1_000, 600][seed % 5] ?? 0;
       const wanted = 3 + (seed % 9);
