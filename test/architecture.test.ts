@@ -92,3 +92,13 @@ for (const name of LAYERS) {
     }
   });
 }
+
+describe("package-lock.json", () => {
+  const lock = JSON.parse(readFileSync("package-lock.json", "utf8")) as { packages: Record<string, Manifest> };
+  for (const name of LAYERS) {
+    it(`knows what packages/${name} depends on, so that set-up changes nothing`, () => {
+      const manifest = JSON.parse(readFileSync(path.join("packages", name, "package.json"), "utf8")) as Manifest;
+      assert.deepEqual(lock.packages[`packages/${name}`]?.dependencies ?? {}, manifest.dependencies ?? {});
+    });
+  }
+});

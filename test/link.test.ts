@@ -428,7 +428,7 @@ describe("link", () => {
       const found = await cloud.node("n1");
       return found?.status?.conditions?.some(({ type }) => type === "DuplicateIdentity") ? found : undefined;
     });
-    assert.match(node.status?.conditions?.[0]?.message ?? "", /Reset one of them/);
+    assert.match(node.status?.conditions?.[0]?.message ?? "", /Remove the instance on one of them/);
     const events = (await cloud.client.list<Event>(kinds.Event)).items.map((item) => item.decode().reason);
     assert.deepEqual(events, ["DuplicateIdentity"]);
     await eventually(() => [first, second].some((edge) => edge.link.status.reason === "duplicate-identity"));

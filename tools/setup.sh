@@ -29,6 +29,10 @@ if ! cmp -s package-lock.json "$stamp" 2>/dev/null || ! "$node_bin" --version >/
   cp package-lock.json "$stamp"
   # Without it daemons start all the same, with more memory.
   "$node_bin" tools/bundle.ts >/dev/null || echo "skerry: the daemons could not be bundled; they run from their sources" >&2
+  if [ "$(uname -m)" = x86_64 ]; then
+    echo "skerry: bringing kubectl, for ./skerry kubectl" >&2
+    "$node_bin" tools/kubectl/install.ts 1.35 >/dev/null 2>&1 || echo "skerry: kubectl could not be had now; ./skerry kubectl will try again" >&2
+  fi
 fi
 have=$("$node_bin" --version)
 case "$have" in

