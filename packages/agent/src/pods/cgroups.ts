@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, type Dirent } from "node:fs";
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -14,6 +14,8 @@ export interface PodCgroups {
   ensure(uid: string, resources: PodResources, signal: AbortSignal): Promise<void>;
   /** Removes it and what the runtime left below; one that is not there is removed already. */
   remove(uid: string, signal: AbortSignal): Promise<void>;
+  /** The pods that have one, whether they still exist or not. */
+  uids(signal: AbortSignal): Promise<Set<string>>;
 }
 
 export interface CgroupOptions {
@@ -33,13 +35,21 @@ export function linuxCgroups({ instance, driver, root = "/sys/fs/cgroup" }: Cgro
   if (driver === "systemd") return systemdCgroups(instance);
   const isV2 = existsSync(path.join(root, "cgroup.controllers"));
   const parentOf = (uid: string): string => `/skerry-${instance}/pod${checkUid(uid)}`;
+  const hierarchies = async (): Promise<string[]> =>
+    isV2 ? [root] : (await readdir(root)).map((name) => path.join(root, name));
   return {
     parentOf,
     ensure: (uid, resources) =>
       isV2 ? ensureV2(root, parentOf(uid), resources) : ensureV1(root, parentOf(uid), resources),
     async remove(uid) {
-      const roots = isV2 ? [root] : (await readdir(root)).map((name) => path.join(root, name));
-      for (const hierarchy of roots) await removeTree(path.join(hierarchy, parentOf(uid)));
+      for (const hierarchy of await hierarchies()) await removeTree(path.join(hierarchy, parentOf(uid)));
+    },
+    async uids() {
+      const found = new Set<string>();
+      for (const hierarchy of await hierarchies())
+        for (const { name } of await foldersIn(path.join(hierarchy, `skerry-${instance}`)))
+          if (name.startsWith("pod")) found.add(name.slice("pod".length));
+      return found;
     },
   };
 }
@@ -49,6 +59,7 @@ export const noCgroups: PodCgroups = {
   parentOf: (uid) => `/fake/pod${uid}`,
   ensure: async () => {},
   remove: async () => {},
+  uids: async () => new Set(),
 };
 
 async function ensureV1(root: string, parent: string, resources: PodResources): Promise<void> {
@@ -104,6 +115,12 @@ function systemdCgroups(instance: string): PodCgroups {
     async remove(uid, signal) {
       await run("systemctl", ["stop", parentOf(uid)], { signal });
     },
+    async uids(signal) {
+      const pattern = `skerry${instance}-pod*.slice`;
+      const { stdout } = await run("systemctl", ["list-units", "--plain", "--no-legend", pattern], { signal });
+      const names = stdout.matchAll(/-pod([a-zA-Z0-9_]+)\.slice/g);
+      return new Set(Array.from(names, ([, uid = ""]) => uid.replaceAll("_", "-")));
+    },
   };
 }
 
@@ -121,22 +138,24 @@ async function set(file: string, value: string): Promise<void> {
 
 /** cgroups have files that cannot be removed and folders that can, the deepest first. */
 async function removeTree(folder: string): Promise<void> {
-  let entries;
-  try {
-    entries = await readdir(folder, { withFileTypes: true });
-  } catch (error) {
-    if (isMissingFile(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR") return;
-    throw error;
-  }
-  for (const entry of entries) if (entry.isDirectory()) await removeTree(path.join(folder, entry.name));
+  for (const { name } of await foldersIn(folder)) await removeTree(path.join(folder, name));
   try {
     await rmdir(folder);
   } catch (error) {
-    if (isMissingFile(error)) return;
+    if (isMissingFile(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR") return;
     const processes = await readFile(path.join(folder, "cgroup.procs"), "utf8").catch(() => "");
     throw new Error(`Cannot remove cgroup ${folder}: processes ${processes.trim().replaceAll("\n", ", ")} are in it`, {
       cause: error,
     });
+  }
+}
+
+async function foldersIn(folder: string): Promise<Dirent[]> {
+  try {
+    return (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  } catch (error) {
+    if (isMissingFile(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR") return [];
+    throw error;
   }
 }
 

@@ -25,6 +25,8 @@ export class EdgeFixture implements AsyncDisposable {
   bootId = "boot-1";
   /** What was given to be reclaimed, one list a time. */
   readonly reclaimed: string[][] = [];
+  /** Pods that have a cgroup; a test may add some that nobody removed. */
+  readonly cgroups = new Set<string>();
   log: Logger = silentLogger;
   #cache: EdgeCache | undefined;
   #runtime: FakeRuntime | undefined;
@@ -73,7 +75,12 @@ export class EdgeFixture implements AsyncDisposable {
         clock,
         paths: podPaths(this.folder),
         mounts: noMounts,
-        cgroups: noCgroups,
+        cgroups: {
+          ...noCgroups,
+          ensure: async (uid) => void this.cgroups.add(uid),
+          remove: async (uid) => void this.cgroups.delete(uid),
+          uids: async () => new Set(this.cgroups),
+        },
         source: cache,
         node: () => ({
           name: "n1",

@@ -331,6 +331,22 @@ describe("PodLoop", () => {
     assert.equal(Object.keys(edge.machine.sandboxes).length, 1);
   });
 
+  it("removes the cgroup that a runtime made once more after its pod was taken down, and no other", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    edge.cgroups.add("of-a-pod-that-is-no-more");
+    await edge.restart();
+    await edge.pass(12_000, 1_000);
+    assert.equal(edge.cgroups.size, 2, "which pods there are is not known before the first sync");
+    await edge.cache.inSync();
+    await edge.restart();
+    await edge.pass(12_000, 1_000);
+    assert.deepEqual([...edge.cgroups], [web.metadata.uid]);
+  });
+
   it("says once of a pod which of its fields have no effect", async () => {
     await using edge = await EdgeFixture.create();
     await edge.start((runtime) => runtime.addImage("app:1"));

@@ -83,6 +83,8 @@ export class PodLoop implements AsyncDisposable {
   /** How many sandboxes are being made; none begins while `#reclaiming` is set. */
   #making = 0;
   #reclaiming: Promise<void> | undefined;
+  #reclaimsDue = 0;
+  #cancelReclaim: () => void = () => {};
   #tasks: Promise<unknown>[] = [];
   #unsubscribe: (() => void) | undefined;
 
@@ -161,6 +163,7 @@ export class PodLoop implements AsyncDisposable {
     this.#unsubscribe?.();
     this.#stop.abort(new Error("The agent stops"));
     await this.#queue[Symbol.asyncDispose]();
+    this.#cancelReclaim();
     await this.#reclaiming;
     await Promise.allSettled(this.#tasks);
   }
@@ -234,20 +237,24 @@ export class PodLoop implements AsyncDisposable {
     this.#making++;
     try {
       await make();
+    } catch (error) {
+      // Whatever cut it short, the runtime may not have let go of it yet.
+      this.#reclaimLater();
+      throw error;
     } finally {
       this.#making--;
     }
   }
 
   #reclaimLater(): void {
-    if (!this.#options.reclaim) return;
-    const { clock } = this.#options;
-    const { signal } = this.#stop;
-    const cancel = clock.after(RECLAIM_AFTER_MS, () => {
-      if (this.#making > 0) this.#reclaimLater();
-      else this.#reclaiming ??= this.#reclaim().finally(() => (this.#reclaiming = undefined));
+    const isDue = this.#reclaimsDue++ > 0;
+    if (isDue || this.#stop.signal.aborted) return; // not put off either, or one failure after another would do so for ever
+    this.#cancelReclaim = this.#options.clock.after(RECLAIM_AFTER_MS, () => {
+      const wasAskedAgain = this.#reclaimsDue > 1;
+      this.#reclaimsDue = 0;
+      if (this.#making === 0) this.#reclaiming ??= this.#reclaim().finally(() => (this.#reclaiming = undefined));
+      if (this.#making > 0 || wasAskedAgain) this.#reclaimLater();
     });
-    signal.addEventListener("abort", cancel, { once: true });
   }
 
   async #reclaim(): Promise<void> {
@@ -256,8 +263,21 @@ export class PodLoop implements AsyncDisposable {
     try {
       const sandboxes = await means.runtime.listSandboxes(signal);
       await reclaim?.(new Set(sandboxes.map(({ id }) => id)), signal);
+      if (!this.#options.cache.complete) return; // which pods there are is not known yet
+      await this.#sweep();
+      await this.#reclaimCgroups(new Set(sandboxes.map(({ podUid }) => podUid)), signal);
     } catch (error) {
       if (!signal.aborted) log.warn({ err: error }, "cannot reclaim what vanished sandboxes left");
+    }
+  }
+
+  /** A runtime that was still making a sandbox when its pod was taken down has made the pod's cgroup once more. */
+  async #reclaimCgroups(inRuntime: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    const { cache, means, log } = this.#options;
+    for (const uid of await means.cgroups.uids(signal)) {
+      if (cache.pod(uid) || inRuntime.has(uid)) continue;
+      log.info({ uid }, "removing the cgroup of a pod that is no more");
+      await means.cgroups.remove(uid, signal);
     }
   }
 
