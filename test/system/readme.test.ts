@@ -4,8 +4,13 @@ import { describe, it } from "node:test";
 import { Machine } from "./machine.ts";
 
 /** The commands of README's tour, in order: what stands after `$ ` in its console blocks. */
-const COMMANDS = [...readFileSync(new URL("../../README.md", import.meta.url), "utf8").matchAll(/```console\n([^`]+)```/g)].flatMap(
-  ([, block = ""]) => block.split("\n").filter((line) => line.startsWith("$ ")).map((line) => line.slice(2)),
+const COMMANDS = [
+  ...readFileSync(new URL("../../README.md", import.meta.url), "utf8").matchAll(/```console\n([^`]+)```/g),
+].flatMap(([, block = ""]) =>
+  block
+    .split("\n")
+    .filter((line) => line.startsWith("$ "))
+    .map((line) => line.slice(2)),
 );
 
 describe("README's tour", () => {

@@ -12,16 +12,34 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void;
 }
 
+/** Node fires a timer that is set for longer at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   sleep: async (ms, signal) => {
-    signal?.throwIfAborted();
-    await timers.setTimeout(ms, undefined, signal && { signal });
+    for (let left = ms; ; left -= MAX_TIMER_MS) {
+      signal?.throwIfAborted();
+      try {
+        await timers.setTimeout(Math.min(left, MAX_TIMER_MS), undefined, signal && { signal });
+      } catch (error) {
+        signal?.throwIfAborted();
+        throw error;
+      }
+      if (left <= MAX_TIMER_MS) return;
+    }
   },
   after: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    const wait = (left: number): void => {
+      timer = setTimeout(
+        () => (left > MAX_TIMER_MS ? wait(left - MAX_TIMER_MS) : callback()),
+        Math.min(left, MAX_TIMER_MS),
+      );
+      timer.unref();
+    };
+    wait(ms);
     return () => clearTimeout(timer);
   },
 };
