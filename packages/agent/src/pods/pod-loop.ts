@@ -14,7 +14,7 @@ import type { Instant, ObservedPod } from "./observed.ts";
 import { podDir } from "./paths.ts";
 import { perform, type Means, type Performance } from "./perform.ts";
 import { planPod, type WantedPod } from "./plan.ts";
-import { differences, RuntimeView, type RuntimePod } from "./runtime-view.ts";
+import { RuntimeView, type RuntimePod } from "./runtime-view.ts";
 import { podStatus } from "./status.ts";
 import { containerOf, type Step } from "./steps.ts";
 import { gapsOf } from "./supported.ts";
@@ -281,12 +281,10 @@ export class PodLoop implements AsyncDisposable {
     }
   }
 
-  /** Looks at the pods that changed since the last lists. */
+  /** Looks at the pods that changed since this was done before. */
   async #relist(): Promise<void> {
-    const before = this.#view.last;
-    const after = await this.#view.take();
-    for (const uid of differences(before, after)) this.#queue.add(uid);
-    this.#looker.forgetAllBut(after);
+    for (const uid of await this.#view.news()) this.#queue.add(uid);
+    this.#looker.forgetAllBut(this.#view.last);
   }
 
   async #runPod(uid: string, queueSignal: AbortSignal): Promise<Requeue | void> {

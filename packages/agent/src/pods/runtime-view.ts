@@ -19,6 +19,7 @@ export class RuntimeView {
   #running: Promise<ReadonlyMap<string, RuntimePod>> | undefined;
   #next: Promise<ReadonlyMap<string, RuntimePod>> | undefined;
   #last: ReadonlyMap<string, RuntimePod> = new Map();
+  #told: ReadonlyMap<string, RuntimePod> = new Map();
 
   constructor(runtime: Runtime, stop: AbortSignal) {
     this.#runtime = runtime;
@@ -38,6 +39,17 @@ export class RuntimeView {
   /** The lists that were taken last, for whom a moment's age does not matter. */
   get last(): ReadonlyMap<string, RuntimePod> {
     return this.#last;
+  }
+
+  /**
+   * Takes the lists and returns the uids of the pods that look different than when this was asked before: whoever took them in between keeps
+   * nothing from whoever waits for changes. Not to be asked twice at once.
+   */
+  async news(): Promise<Set<string>> {
+    const after = await this.take();
+    const changed = differences(this.#told, after);
+    this.#told = after;
+    return changed;
   }
 
   #begin(): Promise<ReadonlyMap<string, RuntimePod>> {
@@ -75,10 +87,7 @@ export class RuntimeView {
 }
 
 /** The uids of pods that look different in two lists. */
-export function differences(
-  before: ReadonlyMap<string, RuntimePod>,
-  after: ReadonlyMap<string, RuntimePod>,
-): Set<string> {
+function differences(before: ReadonlyMap<string, RuntimePod>, after: ReadonlyMap<string, RuntimePod>): Set<string> {
   const changed = new Set<string>();
   for (const uid of new Set([...before.keys(), ...after.keys()])) {
     if (outline(before.get(uid)) !== outline(after.get(uid))) changed.add(uid);
