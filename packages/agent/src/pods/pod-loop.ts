@@ -121,9 +121,13 @@ export class PodLoop implements AsyncDisposable {
     this.#tasks = [this.#watchRuntime(), this.#resync()];
   }
 
-  /** Resolves when no pod is being worked on; waits of pods do not count. */
-  idle(): Promise<void> {
-    return this.#queue.idle();
+  /** Resolves when no pod is being worked on and nothing is being cleared away; waits of pods do not count. */
+  async idle(): Promise<void> {
+    await this.#queue.idle();
+    while (this.#reclaiming) {
+      await this.#reclaiming;
+      await this.#queue.idle();
+    }
   }
 
   /** Whether a pod was looked at since the start; what the cache says of others is from before. */
