@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   appendFileSync,
@@ -14,16 +14,13 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
-import { promisify } from "node:util";
 
-import { eventually } from "@skerry/base/testing";
 import { openDatabase } from "@skerry/base/sqlite";
 import { StorageUnavailableError } from "@skerry/machinery";
 
 import { SqliteLog, Store, StoreOpenError, type SqliteLogOptions } from "./index.ts";
 import { encodeThing, idsOf, PODS, put, valueOf } from "./things.ts";
 
-const run = promisify(execFile);
 const LEASES = "leases.coordination.k8s.io";
 
 /** A folder that is gone when the test ends. */
@@ -85,47 +82,6 @@ describe("a disk that takes its time", () => {
 });
 
 describe("a full disk", () => {
-  it("refuses writes, loses none that were acknowledged, and works again when there is room", async (context) => {
-    if (process.getuid?.() !== 0) {
-      context.skip("only root can mount a small disk");
-      return;
-    }
-    using temporary = temporaryFolder();
-    const disk = path.join(temporary.folder, "disk");
-    const file = path.join(disk, "store.db");
-    await run("mkdir", [disk]);
-    await run("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]);
-    try {
-      writeFileSync(path.join(disk, "ballast"), Buffer.alloc(1 << 20));
-      const store = await openStore({ file });
-      let written = 0;
-      const encode = (): Uint8Array => Buffer.alloc(20_000, 32);
-      const write = async (): Promise<void> => {
-        await store.write({ resource: PODS, key: { namespace: "a", name: `n${written}` }, expect: 0, encode });
-        written++;
-      };
-      await assert.rejects(
-        async () => {
-          for (;;) await write();
-        },
-        (error: unknown) => {
-          assert.ok(error instanceof StorageUnavailableError);
-          assert.match(error.message, /free space/);
-          return true;
-        },
-      );
-      assert.ok(written > 5, `${written} writes fitted`);
-      assert.equal(store.list(PODS).items.length, written);
-      rmSync(path.join(disk, "ballast"));
-      await eventually(() => write().then(() => true), { what: "a write after there was room again" });
-      await store[Symbol.asyncDispose]();
-      await using again = await openStore({ file });
-      assert.equal(again.list(PODS).items.length, written);
-    } finally {
-      await run("umount", ["-l", disk]);
-    }
-  });
-
   it("is what a quota makes of a large one", async () => {
     using temporary = temporaryFolder();
     await using store = await openStore({ file: temporary.file, maxBytes: 300 << 10 });
