@@ -14,7 +14,8 @@ if ! cmp -s package-lock.json "$stamp" 2>/dev/null || ! "$node_bin" --version >/
   echo "skerry: installing npm packages and Node $want into ./node_modules" >&2
   log=$(mktemp)
   # Not `npm ci`: it refuses a lock file whose optional packages for other platforms cannot all be had.
-  if ! npm install --no-audit --no-fund --loglevel=error >"$log" 2>&1; then
+  # Not saved: what npm would add for its own platform is no change of the user's clone.
+  if ! npm install --no-save --no-audit --no-fund --loglevel=error >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"
     echo "skerry: npm install failed; see above" >&2
