@@ -12,5 +12,4 @@ step() {
 step types tsc -p .
 step lint oxlint --type-aware --quiet
 step format oxfmt --check
-# One process for all: unit files share it safely, and starting one for each costs more than most of them take.
-step tests node --test --test-isolation=none --test-reporter=dot "packages/*/src/**/*.test.ts" "tools/*/*.test.ts" "test/*.test.ts"
+step tests bash tools/fast-tests.sh
