@@ -36,7 +36,8 @@ import {
 } from "@skerry/base";
 import type { Client } from "@skerry/client";
 import { definition, descriptionOf, type KubeObject } from "@skerry/machinery";
-import { MemoryLog, Store } from "@skerry/store";
+import { MemoryLog } from "@skerry/store";
+import { StrictStore } from "@skerry/store/testing";
 
 const HOUR_MS = 3_600_000;
 const ISSUER = "https://kubernetes.default.svc.cluster.local";
@@ -59,7 +60,7 @@ export interface CallOptions {
 
 /** The whole API over the real store, on loopback: roles, tokens, HTTPS. Nothing of it lasts. */
 export class ApiWorld implements AsyncDisposable {
-  readonly store = new Store({ log: new MemoryLog() });
+  readonly store = new StrictStore({ log: new MemoryLog() });
   readonly authority: Identity;
   readonly tokens: ServiceAccountTokens;
   readonly api: Registry;

@@ -17,7 +17,8 @@ import { Informers, type Client } from "@skerry/client";
 import { createToken, Hub, type HubOptions } from "@skerry/hub";
 import { isNotFound, kinds, type KubeObject, type Kind } from "@skerry/machinery";
 import type { ConfigMap, Node, Pod } from "@skerry/machinery/types";
-import { MemoryLog, Store } from "@skerry/store";
+import { MemoryLog } from "@skerry/store";
+import { StrictStore } from "@skerry/store/testing";
 import { HUB_NAME, type Report, type StreamHandler } from "@skerry/wire";
 import { EdgeCache } from "../packages/agent/src/cache/edge-cache.ts";
 import type { EdgeIdentity } from "../packages/agent/src/link/edge-identity.ts";
@@ -52,7 +53,7 @@ export type WriteWatch = (kind: Kind, name: string) => void | Promise<void>;
 
 /** The real API over a store in memory, with a client that may do everything and whose calls a test can hold up. */
 export class TestApi implements AsyncDisposable {
-  readonly #store = new Store({ log: new MemoryLog() });
+  readonly #store = new StrictStore({ log: new MemoryLog() });
   #client: Client | undefined;
   beforeWrite: WriteWatch = () => {};
   beforeList: () => Promise<void> = () => Promise.resolve();

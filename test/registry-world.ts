@@ -10,7 +10,8 @@ import {
 } from "@skerry/apiserver";
 import type { Client } from "@skerry/client";
 import type { Kind, KubeObject } from "@skerry/machinery";
-import { MemoryLog, Store, type CommitLog } from "@skerry/store";
+import { MemoryLog, type CommitLog, type Store } from "@skerry/store";
+import { StrictStore } from "@skerry/store/testing";
 
 /** A registry over the real store, and a client of it that may do everything. Time stands still until the test moves it. */
 export interface RegistryWorld extends AsyncDisposable {
@@ -33,7 +34,7 @@ export async function registryWorld(
   more: Partial<RegistryOptions> = {},
 ): Promise<RegistryWorld> {
   const clock = new FakeClock();
-  const store = new Store({ log });
+  const store = new StrictStore({ log });
   await store.start();
   const api = new Registry({ storage: store, admission: defaultAdmission(store, NO_ESCALATION), clock, ...more });
   const warnings: string[] = [];

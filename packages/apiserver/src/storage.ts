@@ -1,4 +1,4 @@
-import type { Encoded, ObjectKey } from "@skerry/machinery";
+import type { Encoded, KubeObject, ObjectKey } from "@skerry/machinery";
 
 /**
  * Where the API server keeps objects: the port that the cloud's SQLite store and the edge's cache implement.
@@ -59,6 +59,11 @@ export interface StorageWrite {
   expect: number;
   /** Makes the object's bytes once the revision is known, synchronously. For a delete: the last state, with the revision of the delete. */
   encode(revision: number): Uint8Array;
+  /**
+   * What `encode` encodes, where it is at hand as plain JSON. The storage takes it over, sets its revision and freezes it, so that those who look at
+   * the object soon after need not decode it again.
+   */
+  object?: KubeObject;
   delete?: boolean;
 }
 

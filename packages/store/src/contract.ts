@@ -35,6 +35,23 @@ export function storageContract(name: string, make: () => Promise<StorageUnderTe
         assert.deepEqual(JSON.parse(Buffer.from(object.bytes).toString()), object.decode());
       });
 
+      it("takes over the object that was encoded, frozen and under its revision", async () => {
+        await using test = await make();
+        const { storage } = test;
+        const key = { namespace: "a", name: "x" };
+        const object: Thing = { apiVersion: "v1", kind: "Thing", metadata: { ...key }, spec: { value: 1 } };
+        const written = await storage.write({
+          resource: PODS,
+          key,
+          expect: 0,
+          encode: encodeThing("a", "x", 1),
+          object,
+        });
+        assert.deepEqual(written.decode(), JSON.parse(Buffer.from(written.bytes).toString("utf8")));
+        assert.equal(written.decode().metadata.resourceVersion, written.revision);
+        assert.ok(Object.isFrozen((written.decode() as Thing).spec));
+      });
+
       it("refuses what another write has overtaken, and says at which revision the object is", async () => {
         await using test = await make();
         const { storage } = test;

@@ -11,10 +11,14 @@ export class Entry implements Encoded {
   /** Weak: a decoded pod takes several times its bytes, and most objects are never looked into twice. */
   #decoded: WeakRef<KubeObject> | undefined;
 
-  constructor(key: ObjectKey, at: number, bytes: Uint8Array) {
+  /** `object` is what the bytes decode to, but for its revision; it is the entry's from now on. */
+  constructor(key: ObjectKey, at: number, bytes: Uint8Array, object?: KubeObject) {
     this.key = key;
     this.at = at;
     this.bytes = bytes;
+    if (object === undefined) return;
+    object.metadata.resourceVersion = this.revision;
+    this.#decoded = new WeakRef(deepFreeze(object));
   }
 
   get revision(): string {

@@ -1,4 +1,4 @@
-import type { Encoded, ObjectKey } from "@skerry/machinery";
+import type { Encoded, KubeObject, ObjectKey } from "@skerry/machinery";
 
 /**
  * The words of the API server's storage port, as this package fills it. They are declared on both sides because the port
@@ -29,6 +29,11 @@ export interface Write {
   expect: number;
   /** Makes the object's bytes once the revision is known, synchronously. For a delete: the last state, with the revision of the delete. */
   encode(revision: number): Uint8Array;
+  /**
+   * What `encode` encodes, where it is at hand as plain JSON. The storage takes it over, sets its revision and freezes it, so that those who look at
+   * the object soon after need not decode it again.
+   */
+  object?: KubeObject;
   delete?: boolean;
 }
 

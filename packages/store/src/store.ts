@@ -290,7 +290,7 @@ export class Store implements ObjectStorage, AsyncDisposable {
     const bytes = ownBytes(write.encode(revision));
     // One key object for all versions of an object.
     const known = collection.objects.get(key)?.key;
-    return new Entry(known ?? { namespace: key.namespace, name: key.name }, revision, bytes);
+    return new Entry(known ?? { namespace: key.namespace, name: key.name }, revision, bytes, write.object);
   }
 
   async #writeVolatile(collection: Collection, write: Write): Promise<Encoded> {

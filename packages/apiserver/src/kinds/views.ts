@@ -16,7 +16,7 @@ export const statusView = <T extends WithStatus>(
   form: "view",
   name: "status",
   verbs: ["get", "patch", "update"],
-  resets: ["spec"],
+  resets: { "f:spec": {} },
   write: (body, old) => {
     const { status } = body as WithStatus;
     const { labels, ownerReferences } = old.metadata;

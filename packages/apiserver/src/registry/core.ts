@@ -76,6 +76,7 @@ export async function put(
       key,
       expect: current ? Number(current.revision) : 0,
       encode: encoderOf(object),
+      object,
     });
   } catch (error) {
     throw asStatus(error, row, key.name, current === undefined);

@@ -1,5 +1,5 @@
 import { timestamp } from "@skerry/base";
-import { apiVersionOf, applyPatch, trackUpdate, type FieldSet, type Json, type KubeObject } from "@skerry/machinery";
+import { apiVersionOf, applyPatch, trackUpdate, type Json, type KubeObject } from "@skerry/machinery";
 import type { RequestContext } from "../request.ts";
 import type { Core } from "./core.ts";
 import type { KindRow, ViewRow } from "./kind-row.ts";
@@ -38,7 +38,7 @@ export function applyFields(
   return result as unknown as KubeObject;
 }
 
-function placeOf(core: Core, { fieldManager }: RequestContext, { kind }: KindRow, { name, resets = [] }: ViewRow) {
+function placeOf(core: Core, { fieldManager }: RequestContext, { kind }: KindRow, { name, resets }: ViewRow) {
   return {
     manager: fieldManager,
     time: timestamp(core.clock.now()),
@@ -46,8 +46,6 @@ function placeOf(core: Core, { fieldManager }: RequestContext, { kind }: KindRow
     subresource: name,
     ref: kind.schema,
     shapes: core.shapes,
-    ...(resets.length > 0 && { resetFields: resetFields(resets) }),
+    ...(resets !== undefined && { resetFields: resets }),
   };
 }
-
-const resetFields = (names: readonly string[]): FieldSet => Object.fromEntries(names.map((name) => [`f:${name}`, {}]));

@@ -1,4 +1,4 @@
-import type { FieldError, Kind, KubeObject } from "@skerry/machinery";
+import type { FieldError, FieldSet, Kind, KubeObject } from "@skerry/machinery";
 import type { Column, Verb } from "../api.ts";
 import type { DeleteOptions } from "@skerry/client";
 
@@ -62,7 +62,7 @@ export interface ViewRow<T extends KubeObject = KubeObject> {
   /** When its body is another kind than the object. */
   readonly kind?: Kind;
   /** Fields that this view doesn't own, whatever the body says (KEP-555 reset fields). */
-  readonly resets?: readonly string[];
+  readonly resets?: FieldSet;
   /** Absent: the object itself. */
   read?(object: T): KubeObject;
   /** The whole object as this body wants it; metadata as the body has it is settled by the registry. */

@@ -9,7 +9,7 @@ export const wholeView = (row: KindRow): ViewRow => ({
   form: "view",
   name: "",
   verbs: ["get", "update", "patch"],
-  ...(row.hasStatus && { resets: ["status"] }),
+  ...(row.hasStatus && { resets: { "f:status": {} } }),
   write: (body, old) => {
     if (row.hasStatus) copyField(body, old, "status");
     return body;

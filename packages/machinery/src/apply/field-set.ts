@@ -187,23 +187,17 @@ const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < 
 
 /** The set in the order in which upstream writes it, for people and for texts that don't change without a reason. */
 export function sortedFields(set: FieldsV1): FieldsV1 {
-  let changed = false;
-  let last = "";
+  if (isSorted(set)) return set;
   const out: FieldsV1 = {};
-  const elements = Object.keys(set);
-  for (const element of elements) {
-    if (element < last) {
-      changed = true;
-      elements.sort();
-      break;
-    }
+  for (const element of Object.keys(set).sort()) out[element] = sortedFields(set[element] ?? LEAF);
+  return out;
+}
+
+function isSorted(set: FieldsV1): boolean {
+  let last = "";
+  for (const element in set) {
+    if (element < last || !isSorted(set[element] ?? LEAF)) return false;
     last = element;
   }
-  for (const element of elements) {
-    const node = set[element] ?? LEAF;
-    const sorted = node === LEAF ? LEAF : sortedFields(node);
-    if (sorted !== node) changed = true;
-    out[element] = sorted;
-  }
-  return changed ? out : set;
+  return true;
 }
