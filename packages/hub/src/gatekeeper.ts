@@ -5,8 +5,9 @@ import type { Client, Informer } from "@skerry/client";
 import { isNotFound, kinds } from "@skerry/machinery";
 import type { Node } from "@skerry/machinery/types";
 import { identityOf, type NodeIdentity } from "./identity.ts";
-import { RateLimit } from "./join/rate-limit.ts";
+import { RateLimit } from "./rate-limit.ts";
 import { RefusedError } from "./refused-error.ts";
+import { sourceOf } from "./source.ts";
 
 export interface GatekeeperOptions {
   /** The CA of the link. */
@@ -54,13 +55,12 @@ export class Gatekeeper {
   }
 
   #refused(socket: TLSSocket, problem: CertificateError | undefined, message: string, status = 401): RefusedError {
-    const source = socket.remoteAddress ?? "";
-    const fields = { source, problem: problem?.problem, detail: message };
+    const address = socket.remoteAddress ?? "";
+    const fields = { address, problem: problem?.problem, detail: message };
     // Strangers do not fill the log: each says it a few times, then once a minute.
     const { log } = this.#options;
-    if (this.#strangers.waitMs(source) > 0) log.debug(fields, "certificate refused");
+    if (this.#strangers.take(sourceOf(address)) > 0) log.debug(fields, "certificate refused");
     else log.warn(fields, "certificate refused");
-    this.#strangers.count(source);
     const text = problem ? `${message} (${problem.problem})` : message;
     return new RefusedError(status, text, { problem: problem?.problem });
   }

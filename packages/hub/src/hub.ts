@@ -274,8 +274,8 @@ export class Hub implements AsyncDisposable {
     }
     if (request.method !== "POST") throw new RefusedError(404, `Nothing is served at ${request.method} ${path}`);
     if (path === JOIN_PATH) {
-      const source = request.socket.remoteAddress ?? "";
-      return this.#join.join(await jsonBody(request), source, this.#stop.signal);
+      const address = request.socket.remoteAddress ?? "";
+      return this.#join.join(await jsonBody(request), address, this.#stop.signal);
     }
     if (path === RENEW_PATH) {
       // An edge that was away for longer than its certificate lasts still proves by it who asks.

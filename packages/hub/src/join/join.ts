@@ -5,8 +5,9 @@ import { checkDns1123Subdomain, isAlreadyExists, kinds } from "@skerry/machinery
 import type { Node } from "@skerry/machinery/types";
 import { issueNodeCertificate, type NodeIdentity } from "../identity.ts";
 import { RefusedError } from "../refused-error.ts";
-import { RateLimit } from "./rate-limit.ts";
-import { checkToken } from "./tokens.ts";
+import { RateLimit } from "../rate-limit.ts";
+import { sourceOf } from "../source.ts";
+import { checkToken, type TokenVerdict } from "./tokens.ts";
 
 /** On a Node: the SHA-256 of the key that it joined with, so that the same machine may ask again when the answer was lost. */
 const JOIN_KEY = "skerry.io/join-key";
@@ -29,42 +30,38 @@ export interface JoinOptions {
   log: Logger;
 }
 
-/** Lets machines in: token and request against a Node and a certificate; and certificate against a new certificate. */
+/**
+ * Lets machines in: token and request against a Node and a certificate; and certificate against a new certificate.
+ *
+ * Every token is judged before anything is counted, and a valid one always lets in. A limit in front of the judgement would protect nothing: 256
+ * random bits are not guessed at any rate, and to judge is to read memory and hash 43 octets, a fraction of the TLS handshake that brought them.
+ * But it would lock out those who know: a fleet shares one address with whoever guesses behind the same NAT, and a guesser with many
+ * addresses could empty a budget of all. So only failures are counted, after the judgement and in the same turn, so that guesses shown at once
+ * count too. A source beyond its share is put off without being told why its token failed. The log gets failures within that share and
+ * within one of all sources; others are at level debug.
+ */
 export class Join {
   readonly #options: JoinOptions;
-  /** Only failures count: a fleet behind one address may join as fast as it can, a guesser may not. */
-  readonly #bySource: RateLimit;
-  readonly #overall: RateLimit;
+  readonly #failures: RateLimit;
+  readonly #warnings: RateLimit;
 
   constructor(options: JoinOptions) {
     this.#options = options;
-    this.#bySource = new RateLimit({ burst: 10, perSecond: 0.2, clock: options.clock });
-    this.#overall = new RateLimit({ burst: 200, perSecond: 20, clock: options.clock });
+    this.#failures = new RateLimit({ burst: 10, perSecond: 0.2, clock: options.clock });
+    this.#warnings = new RateLimit({ burst: 100, perSecond: 1, clock: options.clock });
   }
 
-  /** Judges a join request from `source`, an address. Throws `RefusedError`. */
-  async join(body: unknown, source: string, signal: AbortSignal): Promise<JoinAnswer> {
+  /** Judges a join request that came from an address. Throws `RefusedError`. */
+  async join(body: unknown, address: string, signal: AbortSignal): Promise<JoinAnswer> {
     const { client, clock, log } = this.#options;
-    const retryAfterMs = Math.max(this.#bySource.waitMs(source), this.#overall.waitMs(""));
-    if (retryAfterMs > 0) throw new RefusedError(429, "Too many failed attempts to join", { retryAfterMs });
     const { token, node, csr } = requestOf(body);
     const verdict = await checkToken(client, token, clock, signal);
-    if (verdict !== "valid") {
-      this.#bySource.count(source);
-      this.#overall.count("");
-      log.warn({ source, node, verdict }, "join refused");
-      throw new RefusedError(
-        401,
-        verdict === "expired"
-          ? "The token has expired: make another one with `skerry token create`"
-          : "The token is not known to this cloud: make one with `skerry token create` there",
-      );
-    }
+    if (verdict !== "valid") throw this.#refused(verdict, node, address);
     const problems = checkDns1123Subdomain(node);
     if (problems.length > 0) throw new RefusedError(400, `The node name "${node}" is invalid: ${problems.join("; ")}`);
     const key = readKey(csr);
     const uid = await this.#createNode(node, keyHash(key), signal);
-    log.info({ node, uid, source }, "node joined");
+    log.info({ node, uid, address }, "node joined");
     return this.#answer({ node, uid }, key);
   }
 
@@ -74,6 +71,24 @@ export class Join {
     if (typeof csr !== "string") throw new RefusedError(400, `"csr" is not a string`);
     this.#options.log.info({ node: identity.node }, "certificate renewed");
     return this.#answer(identity, readKey(csr));
+  }
+
+  #refused(verdict: Exclude<TokenVerdict, "valid">, node: string, address: string): RefusedError {
+    const { log } = this.#options;
+    const retryAfterMs = this.#failures.take(sourceOf(address));
+    const isLogged = retryAfterMs === 0 && this.#warnings.take("") === 0;
+    log[isLogged ? "warn" : "debug"]({ address, node, verdict }, "join refused");
+    if (retryAfterMs > 0) {
+      const message =
+        "Too many failed attempts to join came from this address, and this one shows no valid token either";
+      return new RefusedError(429, message, { retryAfterMs });
+    }
+    return new RefusedError(
+      401,
+      verdict === "expired"
+        ? "The token has expired: make another one with `skerry token create`"
+        : "The token is not known to this cloud: make one with `skerry token create` there",
+    );
   }
 
   #answer(identity: NodeIdentity, key: KeyObject): JoinAnswer {

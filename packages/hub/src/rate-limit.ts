@@ -23,16 +23,12 @@ export class RateLimit {
     this.#options = { maxSources: 10_000, ...options };
   }
 
-  /** In how many milliseconds the source may try again; 0: now. */
-  waitMs(source: string): number {
-    const left = this.#fill(source).left;
-    return left >= 1 ? 0 : Math.ceil(((1 - left) / this.#options.perSecond) * 1000);
-  }
-
-  /** Counts one against the source. */
-  count(source: string): void {
+  /** Takes one from the source's bucket: 0 when there was one, otherwise in how many milliseconds there will be, and nothing is taken. */
+  take(source: string): number {
     const bucket = this.#fill(source);
-    bucket.left = Math.max(0, bucket.left - 1);
+    if (bucket.left < 1) return Math.ceil(((1 - bucket.left) / this.#options.perSecond) * 1000);
+    bucket.left -= 1;
+    return 0;
   }
 
   #fill(source: string): Bucket {

@@ -6,22 +6,20 @@ import { RateLimit } from "./rate-limit.ts";
 it("RateLimit allows a burst, then as many as time gives back, each source for itself", () => {
   const clock = new FakeClock();
   const limit = new RateLimit({ burst: 3, perSecond: 0.5, clock });
-  for (let i = 0; i < 3; i++) {
-    assert.equal(limit.waitMs("a"), 0);
-    limit.count("a");
-  }
-  assert.equal(limit.waitMs("a"), 2000);
-  assert.equal(limit.waitMs("b"), 0);
+  for (let i = 0; i < 3; i++) assert.equal(limit.take("a"), 0);
+  assert.equal(limit.take("a"), 2000);
+  assert.equal(limit.take("b"), 0);
   clock.advance(1000);
-  assert.equal(limit.waitMs("a"), 1000);
+  assert.equal(limit.take("a"), 1000);
   clock.advance(1000);
-  assert.equal(limit.waitMs("a"), 0);
+  assert.equal(limit.take("a"), 0);
+  assert.equal(limit.take("a"), 2000);
 });
 
 it("RateLimit remembers a bounded number of sources", () => {
   const clock = new FakeClock();
   const limit = new RateLimit({ burst: 1, perSecond: 0.001, maxSources: 2, clock });
-  for (const source of ["a", "b", "c"]) limit.count(source);
-  assert.equal(limit.waitMs("a"), 0);
-  assert.ok(limit.waitMs("c") > 0);
+  for (const source of ["a", "b", "c"]) assert.equal(limit.take(source), 0);
+  assert.ok(limit.take("c") > 0);
+  assert.equal(limit.take("a"), 0);
 });
