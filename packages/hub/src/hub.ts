@@ -35,6 +35,8 @@ import { Duplicates } from "./sessions/duplicates.ts";
 import { Leases } from "./sessions/leases.ts";
 import { NodeLink } from "./sessions/node-link.ts";
 import { Sessions } from "./sessions/sessions.ts";
+import { BoundPods } from "./sync/bound-pods.ts";
+import { MessageRate } from "./sync/message-rate.ts";
 import { Wanted } from "./sync/wanted.ts";
 
 /** How often edges ping, in milliseconds: a dead peer is noticed within twice as long. */
@@ -81,6 +83,8 @@ export class Hub implements AsyncDisposable {
   readonly #log: Logger;
   readonly #nodes: Informer<Node>;
   readonly #wanted: Wanted;
+  readonly #bound: BoundPods;
+  readonly #rate: MessageRate;
   readonly #leases: Leases;
   readonly #duplicates: Duplicates;
   readonly #join: Join;
@@ -99,6 +103,8 @@ export class Hub implements AsyncDisposable {
     const shared = { client: options.client, clock: this.#clock, random: this.#random, log: this.#log };
     this.#nodes = options.informers.of(kinds.Node);
     this.#wanted = new Wanted(options.informers);
+    this.#bound = new BoundPods(options.informers.of(kinds.Pod));
+    this.#rate = new MessageRate(shared);
     this.#leases = new Leases({ ...shared, renewed: (node) => this.#correct(node) });
     this.#duplicates = new Duplicates(shared);
     this.#join = new Join({ ...shared, authority: options.authority });
@@ -131,6 +137,7 @@ export class Hub implements AsyncDisposable {
   /** Begins to listen. Links are taken once the live copies are here; until then edges are asked to come back. */
   async start(): Promise<void> {
     this.#wanted.start();
+    this.#bound.start();
     this.#duplicates.start();
     this.#ends.push(
       this.#wanted.onChange((node, name) => this.sessions.locate(node)?.touch(name)),
@@ -184,6 +191,8 @@ export class Hub implements AsyncDisposable {
       client,
       informers,
       wanted: this.#wanted,
+      bound: this.#bound,
+      rate: this.#rate,
       version,
       heartbeatMs,
       clock: this.#clock,
@@ -212,6 +221,7 @@ export class Hub implements AsyncDisposable {
     this.#stop.abort(new Error("The hub stops"));
     for (const end of this.#ends.splice(0)) end();
     this.#wanted.stop();
+    this.#bound.stop();
     for (const link of this.sessions) {
       link.close({ reason: "shutdown", message: "The cloud stops", retryAfterMs: 1000 });
     }

@@ -23,6 +23,8 @@ import {
 } from "@skerry/wire";
 import type { NodeIdentity } from "../identity.ts";
 import { DownSync } from "../sync/down-sync.ts";
+import type { BoundPods } from "../sync/bound-pods.ts";
+import type { MessageRate } from "../sync/message-rate.ts";
 import { UpSync } from "../sync/up-sync.ts";
 import type { Wanted } from "../sync/wanted.ts";
 
@@ -32,6 +34,8 @@ export interface NodeLinkOptions {
   client: Client;
   informers: Informers;
   wanted: Wanted;
+  bound: BoundPods;
+  rate: MessageRate;
   version: string;
   heartbeatMs: number;
   clock: Clock;
@@ -76,6 +80,8 @@ export class NodeLink {
     this.#up = new UpSync({
       client: options.client,
       informers: options.informers,
+      bound: options.bound,
+      rate: options.rate,
       identity: options.identity,
       acknowledge: {
         reports: (seq) => this.#session.acknowledgeReports(seq),

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import type { Client, Informer } from "@skerry/client";
+import type { Client } from "@skerry/client";
 import { isAlreadyExists, kinds } from "@skerry/machinery";
-import type { Event, Pod } from "@skerry/machinery/types";
+import type { Event } from "@skerry/machinery/types";
 import type { Message } from "@skerry/wire";
 import type { NodeIdentity } from "../identity.ts";
+import type { BoundPods } from "./bound-pods.ts";
 import { RefusedReportError, reportedObject } from "./report-error.ts";
 
 /** The topic of messages whose bytes are a core/v1 Event. */
@@ -12,12 +13,12 @@ export const EVENTS_TOPIC = "events";
 const MAX_TEXT = 1024;
 
 /**
- * Writes an Event that happened at an edge, about its Node or one of its pods. Its name follows from the message's id, or from the name
+ * Writes an Event that happened at an edge, about its Node or one of its pods, of which it says name and uid. Its name follows from the message's id, or from the name
  * that the edge gave a series of them: delivered twice it is one, and a series counts as far as the edge says that it counted.
  */
 export async function applyEventMessage(
   client: Client,
-  pods: Informer<Pod>,
+  bound: BoundPods,
   { node, uid }: NodeIdentity,
   message: Message,
   signal: AbortSignal,
@@ -25,15 +26,20 @@ export async function applyEventMessage(
   const event = reportedObject<Event>(message);
   const about = event.involvedObject;
   const name = about?.name ?? "";
-  let namespace = about?.namespace ?? "";
+  const namespace = about?.kind === "Node" ? "default" : (about?.namespace ?? "");
+  let involvedObject: Event["involvedObject"];
   if (about?.kind === "Node") {
     if (name !== node) throw new RefusedReportError(`An event about Node ${name} is not ${node}'s to tell`);
-    namespace = "default";
+    involvedObject = { kind: "Node", apiVersion: "v1", name, uid };
   } else if (about?.kind === "Pod") {
-    const known = pods.get({ namespace, name })?.decode();
-    // One that is gone already may still have its last event.
-    if (known && known.spec?.nodeName !== node)
-      throw new RefusedReportError(`Pod ${namespace}/${name} is not bound to ${node}`);
+    const pod = { namespace, name, uid: about.uid ?? "" };
+    if (!bound.has(node, pod)) {
+      throw new RefusedReportError(
+        `Pod ${namespace}/${name} with uid "${pod.uid}" is not, and was not lately, bound to ${node}`,
+      );
+    }
+    const fieldPath = String(about.fieldPath ?? "").slice(0, MAX_TEXT);
+    involvedObject = { kind: "Pod", apiVersion: "v1", ...pod, ...(fieldPath !== "" && { fieldPath }) };
   } else throw new RefusedReportError("An event of an edge is about its Node or a Pod");
 
   const series = seriesOf(uid, event.metadata.name ?? message.id);
@@ -42,7 +48,7 @@ export async function applyEventMessage(
     apiVersion: "v1",
     kind: "Event",
     metadata: { name: `${name}.${series}`, namespace },
-    involvedObject: about.kind === "Node" ? { kind: "Node", apiVersion: "v1", name, uid } : about,
+    involvedObject,
     type: event.type === "Warning" ? "Warning" : "Normal",
     reason: String(event.reason ?? "").slice(0, 128),
     message: String(event.message ?? "").slice(0, MAX_TEXT),

@@ -4,7 +4,9 @@ import { isConflict, isNotFound, kinds, statusOf, type Encoded, type Kind, type 
 import type { Node, Pod } from "@skerry/machinery/types";
 import { AckTracker, MalformedFrameError, objectId, type Message, type Report } from "@skerry/wire";
 import type { NodeIdentity } from "../identity.ts";
+import type { BoundPods } from "./bound-pods.ts";
 import { applyEventMessage, EVENTS_TOPIC } from "./event-message.ts";
+import type { MessageRate } from "./message-rate.ts";
 import { applyNodeReport } from "./node-report.ts";
 import { applyPodReport } from "./pod-report.ts";
 import { RefusedReportError } from "./report-error.ts";
@@ -12,6 +14,8 @@ import { RefusedReportError } from "./report-error.ts";
 export interface UpSyncOptions {
   client: Client;
   informers: Informers;
+  bound: BoundPods;
+  rate: MessageRate;
   identity: NodeIdentity;
   acknowledge: { reports: (seq: number) => void; messages: (seq: number) => void };
   refuse: (seq: number, reason: string) => void;
@@ -26,7 +30,7 @@ const MAX_OPEN = 256;
 
 /**
  * Brings what one edge says, over one session, into the API. Reports of different objects are written beside each other, those of one object in
- * their order and only the newest; messages strictly one after the other. What is acknowledged the API has committed, or refused for good.
+ * their order and only the newest; messages strictly one after the other, at the rate that a node has. What is acknowledged the API has committed, or refused for good.
  * When the API does not answer, reports wait and the acknowledgement with them.
  */
 export class UpSync {
@@ -85,17 +89,21 @@ export class UpSync {
   }
 
   async #runMessage(seq: number, message: Message): Promise<void> {
-    const { client, identity, signal } = this.#options;
+    const { client, bound, rate, identity, signal } = this.#options;
+    if (!rate.admits(identity.node)) return this.#messageDone(seq);
     const isDone = await this.#persist(
       () => {
         if (message.topic !== EVENTS_TOPIC)
           throw new RefusedReportError(`Nobody takes messages of topic ${message.topic}`);
-        return applyEventMessage(client, this.#pods, identity, message, signal);
+        return applyEventMessage(client, bound, identity, message, signal);
       },
       (reason) => this.#options.log.warn({ id: message.id, reason }, "message refused"),
       { message: message.id },
     );
-    if (!isDone) return;
+    if (isDone) this.#messageDone(seq);
+  }
+
+  #messageDone(seq: number): void {
     const upTo = this.#messages.done(seq);
     if (upTo !== undefined) this.#options.acknowledge.messages(upTo);
   }
