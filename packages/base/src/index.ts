@@ -15,7 +15,8 @@ export {
 } from "./daemon.ts";
 export { isMissingFile, writeFileAtomic } from "./files.ts";
 export { KeyedQueue, type KeyedQueueOptions, type Requeue } from "./keyed-queue.ts";
-export { createLogger, silentLogger, type Logger, type LogLevel } from "./log.ts";
+export { createLogger, silentLogger, type Logger, type LoggerOptions, type LogLevel } from "./log.ts";
+export { LOG_FILE_LIMITS, olderPartsOf, rotateLogFile, type LogFileLimits } from "./log-file.ts";
 export { CommandError, inNetworkNamespace, runCommand, type RunCommand } from "./process.ts";
 export {
   CertificateError,

@@ -5,13 +5,15 @@ import { LogSink } from "./log-sink.ts";
 /** A descriptor with room for so many bytes. */
 function disk(room: number): { room: number; text: string; tries: number; sink: LogSink } {
   const made = { room, text: "", tries: 0, sink: undefined as unknown as LogSink };
-  made.sink = new LogSink(1, (_, bytes) => {
-    made.tries++;
-    if (made.room === 0) throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
-    const taken = bytes.subarray(0, made.room);
-    made.room -= taken.length;
-    made.text += Buffer.from(taken).toString();
-    return taken.length;
+  made.sink = new LogSink(1, {
+    write: (_, bytes) => {
+      made.tries++;
+      if (made.room === 0) throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+      const taken = bytes.subarray(0, made.room);
+      made.room -= taken.length;
+      made.text += Buffer.from(taken).toString();
+      return taken.length;
+    },
   });
   return made;
 }

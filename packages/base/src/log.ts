@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import { OwnLogFile, type LogFileLimits } from "./log-file.ts";
 import { LogSink } from "./log-sink.ts";
 
 /** What code writes its log lines with: a constant message, and the values as keys beside it. */
@@ -18,8 +19,16 @@ const SECRET_KEYS = ["token", "password", "secret", "privateKey", "authorization
 
 const STDOUT = 1;
 
+export interface LoggerOptions {
+  level?: LogLevel;
+  name?: string;
+  /** A file that is kept within its limits when standard output is appended to it. */
+  file?: string;
+  limits?: LogFileLimits;
+}
+
 /** Makes the one root logger of a process: JSON lines on standard output, secrets blotted out. */
-export function createLogger({ level = "info", name }: { level?: LogLevel; name?: string } = {}): Logger {
+export function createLogger({ level = "info", name, file, limits }: LoggerOptions = {}): Logger {
   const options = {
     level,
     ...(name !== undefined && { name }),
@@ -29,7 +38,8 @@ export function createLogger({ level = "info", name }: { level?: LogLevel; name?
     redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`]), censor: "[secret]" },
   };
   // pino's own destination tries again until the disk has room, and nothing else happens in the process meanwhile.
-  return pino(options, new LogSink(STDOUT));
+  const own = file === undefined ? undefined : OwnLogFile.of(STDOUT, file, limits);
+  return pino(options, new LogSink(STDOUT, { file: own }));
 }
 
 /** A logger that says nothing. */

@@ -4,6 +4,7 @@ import {
   backoff,
   isMissingFile,
   readPidFile,
+  rotateLogFile,
   signalProcess,
   silentLogger,
   startDaemon,
@@ -21,7 +22,7 @@ import type { GrpcClient } from "../runtime/cri/grpc-client.ts";
 import { isGrpcError } from "../runtime/cri/grpc-error.ts";
 import { moveToOwnCgroup, removeOwnCgroup } from "./cgroups.ts";
 import { findProcesses, hasOption } from "./find-process.ts";
-import { lastComplaint, rotateLogFile } from "./log-file.ts";
+import { lastComplaint } from "./complaint.ts";
 import type { ContainerdPaths } from "./paths.ts";
 import { SEARCH_PATH } from "./tools.ts";
 
@@ -65,7 +66,6 @@ const HEALTH_FAILURES = 3;
 const TIDY_MS = 60_000;
 /** How long a start may take: its database is on a slow card, with hundreds of containers. */
 const START_TIMEOUT_MS = 60_000;
-const MAX_LOG_BYTES = 8 * 1024 * 1024;
 /** One that served so long is started again without a wait. */
 const STEADY_MS = 1_000;
 const STOP_GRACE_MS = 10_000;
@@ -300,7 +300,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
 
   /** Resolves when it has ended, was ended because it hung, or, run by something else, answers no more. */
   async #watch(): Promise<void> {
-    const { client, paths } = this.#options;
+    const { client } = this.#options;
     const { signal } = this.#stop;
     let failures = 0;
     let nextHealth = this.#clock.monotonic() + HEALTH_MS;
@@ -320,12 +320,21 @@ export class ContainerdSupervisor implements AsyncDisposable {
           return;
         }
       }
-      if (this.#options.mode !== "watch") await rotateLogFile(paths.logFile, MAX_LOG_BYTES);
+      if (this.#options.mode !== "watch") this.#rotateLog();
       if (this.#clock.monotonic() >= nextTidy) {
         await this.#tidy((stop) => this.#options.whileServing?.(stop));
         nextTidy = this.#clock.monotonic() + TIDY_MS;
       }
       nextHealth = this.#clock.monotonic() + HEALTH_MS;
+    }
+  }
+
+  #rotateLog(): void {
+    const { paths } = this.#options;
+    try {
+      rotateLogFile(paths.logFile);
+    } catch (error) {
+      this.#log.warn({ err: error, file: paths.logFile }, "the earlier part of containerd's log could not be kept");
     }
   }
 

@@ -5,7 +5,7 @@ import { UserError, type Command } from "../command.ts";
 import { Cloud } from "../daemons/cloud.ts";
 import { logLevelOf, untilStopped } from "../daemons/life.ts";
 import { layoutOfCall } from "../instance/instance.ts";
-import { pidFileOf } from "../instance/layout.ts";
+import { logFileOf, pidFileOf } from "../instance/layout.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { ensureSettings } from "../instance/settings.ts";
 import { VERSION } from "../version.ts";
@@ -32,7 +32,8 @@ export const cloud: Command = {
       console.log(JSON.stringify({ layout, settings }, undefined, 2));
       return;
     }
-    const log = createLogger({ name: "cloud", level: logLevelOf(call.option("log-level")) });
+    const file = logFileOf(layout, "cloud");
+    const log = createLogger({ name: "cloud", level: logLevelOf(call.option("log-level")), file });
     await untilStopped(call.signal, pidFileOf(layout, "cloud"), async (stack) => {
       const part = stack.use(
         new Cloud({

@@ -3,7 +3,7 @@ import { UserError, type Command } from "../command.ts";
 import { Edge } from "../daemons/edge.ts";
 import { logLevelOf, untilStopped } from "../daemons/life.ts";
 import { requireInstance } from "../instance/instance.ts";
-import { pidFileOf } from "../instance/layout.ts";
+import { logFileOf, pidFileOf } from "../instance/layout.ts";
 import { hubOf } from "../instance/settings.ts";
 
 export const edge: Command = {
@@ -25,7 +25,8 @@ export const edge: Command = {
     if (running && running.pid !== process.pid) {
       throw new UserError(`The edge of ${layout.dataDir} runs already, as process ${running.pid}`);
     }
-    const log = createLogger({ name: "edge", level: logLevelOf(call.option("log-level")) });
+    const file = logFileOf(layout, "edge");
+    const log = createLogger({ name: "edge", level: logLevelOf(call.option("log-level")), file });
     await untilStopped(call.signal, pidFile, async (stack) => {
       await stack.use(new Edge({ layout, instance: settings.id, hub, log })).start();
     });

@@ -1,9 +1,9 @@
-import { watch } from "node:fs";
-import { open } from "node:fs/promises";
+import { watch, type FSWatcher } from "node:fs";
 import { isMissingFile } from "@skerry/base";
 import { UsageError, UserError, type Command } from "../command.ts";
 import { requireInstance } from "../instance/instance.ts";
 import { logFileOf } from "../instance/layout.ts";
+import { LogReader } from "../instance/log-reader.ts";
 
 const NAMES = ["cloud", "edge", "containerd"] as const;
 /** How much of a log's end is shown first. */
@@ -22,10 +22,13 @@ export const logs: Command = {
     }
     const { layout } = await requireInstance(call);
     const file = logFileOf(layout, name as (typeof NAMES)[number]);
+    const reader = new LogReader(file);
     try {
-      let position = await show(file, undefined);
+      // Watched before it is read: what is written in between is a change.
+      using log = new Watched(file, call.signal);
+      await print(reader.tail(TAIL_BYTES));
       if (!call.flag("follow")) return;
-      for await (const _ of changes(file, call.signal)) position = await show(file, position);
+      while (await log.changed()) await print(reader.more());
     } catch (error) {
       if (isMissingFile(error)) throw new UserError(`There is no log yet at ${file}`, { cause: error });
       throw error;
@@ -33,32 +36,33 @@ export const logs: Command = {
   },
 };
 
-/** Prints a file from a position (its end, when there is none) and returns where it stopped; a shorter file was begun anew. */
-async function show(file: string, from: number | undefined): Promise<number> {
-  await using handle = await open(file);
-  const { size } = await handle.stat();
-  let position = from === undefined ? Math.max(0, size - TAIL_BYTES) : from > size ? 0 : from;
-  if (from === undefined && position > 0) {
-    // Begin with a whole line.
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, position);
-    position += buffer.subarray(0, bytesRead).indexOf(10) + 1;
-  }
-  if (position < size) {
-    for await (const chunk of handle.createReadStream({ start: position, end: size - 1, autoClose: false })) {
-      process.stdout.write(chunk as Buffer);
-    }
-  }
-  return size;
+async function print(blocks: AsyncIterable<Buffer>): Promise<void> {
+  for await (const block of blocks) process.stdout.write(block);
 }
 
-async function* changes(file: string, signal: AbortSignal): AsyncGenerator<void> {
-  let wake = Promise.withResolvers<void>();
-  using watcher = watch(file, { signal }, () => wake.resolve()) as ReturnType<typeof watch> & Disposable;
-  watcher.on("error", () => wake.resolve());
-  signal.addEventListener("abort", () => wake.resolve(), { once: true });
-  while (!signal.aborted) {
-    await wake.promise;
-    wake = Promise.withResolvers<void>();
-    if (!signal.aborted) yield;
+/** A file whose changes are waited for. */
+class Watched implements Disposable {
+  readonly #signal: AbortSignal;
+  readonly #watcher: FSWatcher;
+  #next = Promise.withResolvers<void>();
+  readonly #wake = (): void => this.#next.resolve();
+
+  constructor(file: string, signal: AbortSignal) {
+    this.#signal = signal;
+    this.#watcher = watch(file, this.#wake);
+    this.#watcher.on("error", this.#wake);
+    signal.addEventListener("abort", this.#wake, { once: true });
+  }
+
+  /** Resolves with true once it has changed since the last time, with false when the wait is over. */
+  async changed(): Promise<boolean> {
+    await this.#next.promise;
+    this.#next = Promise.withResolvers<void>();
+    return !this.#signal.aborted;
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal.removeEventListener("abort", this.#wake);
+    this.#watcher.close();
   }
 }

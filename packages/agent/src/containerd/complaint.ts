@@ -1,30 +1,5 @@
-import { copyFile, open, rename, rm, stat, truncate } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { isMissingFile } from "@skerry/base";
-
-/**
- * Keeps a log file that another process appends to below about `maxBytes`: what is there is copied to `<file>.1`, then the
- * file is emptied. The writer notices nothing (it appends); lines that it writes between the two steps are lost.
- *
- * @returns whether it was too long.
- */
-export async function rotateLogFile(file: string, maxBytes: number): Promise<boolean> {
-  try {
-    if ((await stat(file)).size <= maxBytes) return false;
-  } catch (error) {
-    if (isMissingFile(error)) return false;
-    throw error;
-  }
-  const copy = `${file}.1.tmp`;
-  try {
-    await copyFile(file, copy);
-    await rename(copy, `${file}.1`);
-  } finally {
-    await rm(copy, { force: true });
-    // Emptied even when there was no room for the copy: a full disk is the last place to let a log grow.
-    await truncate(file);
-  }
-  return true;
-}
 
 const TAIL_BYTES = 16 * 1024;
 
