@@ -6,7 +6,7 @@ import { readPidFile } from "@skerry/base";
 import type { Instance } from "../instance/instance.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { pidFileOf, type Layout } from "../instance/layout.ts";
-import { missingNeeds } from "../setup/packages.ts";
+import { EDGE_NEEDS, whyMissing } from "../setup/packages.ts";
 
 /** Something that is wrong, and what mends it. */
 export interface Problem {
@@ -82,10 +82,11 @@ const programs: Check = {
   name: "programs",
   run: async ({ roles }) =>
     roles.includes("edge")
-      ? missingNeeds().map((need) => ({
-          what: `${need.name} is missing`,
-          mend: `skerry up installs it, or: apt-get install ${need.package}`,
-        }))
+      ? EDGE_NEEDS.flatMap((need) => {
+          const what = whyMissing(need);
+          const mend = `skerry up installs what is needed, or: apt-get install ${need.package}`;
+          return what === undefined ? [] : [{ what, mend }];
+        })
       : [],
 };
 

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
+import { DEBIAN_STATIC_PROGRAMS, isStaticBinary } from "@skerry/agent";
 import { UserError } from "../command.ts";
 
 const run = promisify(execFile);
@@ -12,6 +13,8 @@ export interface Need {
   readonly package: string;
   /** Absolute paths, any of which satisfies it; a bare name is looked for in PATH and the sbin folders. */
   readonly anyOf: readonly string[];
+  /** It becomes part of an image, so it must run without any other file. */
+  readonly isStatic?: true;
 }
 
 /** Where CNI plugins are: Debian's folder first, then the one that upstream's archives are unpacked to. */
@@ -23,8 +26,8 @@ export const EDGE_NEEDS: readonly Need[] = [
   { name: "CNI plugins", package: "containernetworking-plugins", anyOf: CNI_BIN_DIRS.map((dir) => `${dir}/bridge`) },
   { name: "iptables", package: "iptables", anyOf: ["iptables"] },
   { name: "ip", package: "iproute2", anyOf: ["ip"] },
-  { name: "static busybox", package: "busybox-static", anyOf: ["/bin/busybox", "/usr/bin/busybox"] },
-  { name: "catatonit", package: "catatonit", anyOf: ["/usr/bin/catatonit", "/usr/libexec/podman/catatonit"] },
+  { name: "busybox", package: "busybox-static", anyOf: [DEBIAN_STATIC_PROGRAMS.busybox], isStatic: true },
+  { name: "catatonit", package: "catatonit", anyOf: [DEBIAN_STATIC_PROGRAMS.catatonit], isStatic: true },
 ];
 
 /** Folders of administrators' programs, which a user's PATH and sudo's may leave out. */
@@ -47,7 +50,16 @@ export function findProgram(name: string, env: NodeJS.ProcessEnv = process.env):
 
 /** What the machine lacks. */
 export const missingNeeds = (needs: readonly Need[] = EDGE_NEEDS): Need[] =>
-  needs.filter((need) => !need.anyOf.some((program) => findProgram(program) !== undefined));
+  needs.filter((need) => whyMissing(need) !== undefined);
+
+/** Why nothing on this machine satisfies a need; undefined when something does. */
+export function whyMissing({ name, anyOf, isStatic }: Need): string | undefined {
+  const found = anyOf.map((program) => findProgram(program)).filter((file) => file !== undefined);
+  const [first] = found;
+  if (first === undefined) return `${name} is missing`;
+  if (!isStatic || found.some((file) => isStaticBinary(readFileSync(file)))) return undefined;
+  return `${first} is linked dynamically, so it cannot run in the built-in images`;
+}
 
 /** Installs the packages of what is missing, and nothing else; what is there, whoever brought it, stays untouched. */
 export async function installNeeds(needs: readonly Need[], signal: AbortSignal): Promise<void> {
