@@ -1,5 +1,6 @@
 import { COMMANDS, COMMAND_NAMES } from "./commands/table.ts";
 import { helpOf, parseCall, UsageError, UserError } from "./command.ts";
+import { layoutOfCall } from "./instance/layout.ts";
 
 /** Runs the command that the words name and resolves with the exit code of the process. */
 export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -87,7 +88,9 @@ async function dispatch(words: readonly string[], env: NodeJS.ProcessEnv, signal
       return 0;
     }
   }
-  return command.run(parseCall(command, rest, env, signal));
+  const call = parseCall(command, rest, env, signal);
+  layoutOfCall(call); // a data folder that can be none is refused before anything is done
+  return command.run(call);
 }
 
 function overview(): string {

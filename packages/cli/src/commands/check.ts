@@ -1,6 +1,7 @@
 import { CHECKS, type CheckContext, type Problem } from "../checks/machine.ts";
 import type { Call, Command } from "../command.ts";
-import { findInstance, layoutOfCall } from "../instance/instance.ts";
+import { findInstance } from "../instance/instance.ts";
+import { layoutOfCall } from "../instance/layout.ts";
 import { problemsOf } from "../checks/health.ts";
 
 /** What the checks need to know for a call. */

@@ -3,8 +3,8 @@ import { silentLogger } from "@skerry/base";
 import type { Command } from "../command.ts";
 import { containersOf } from "../daemons/edge.ts";
 import { stopInstanceDaemon } from "../instance/control.ts";
-import { findInstance, layoutOfCall, type Instance } from "../instance/instance.ts";
-import { ownPaths, type Layout } from "../instance/layout.ts";
+import { findInstance, type Instance } from "../instance/instance.ts";
+import { layoutOfCall, ownPaths, type Layout } from "../instance/layout.ts";
 import { Steps } from "../steps.ts";
 
 /** How long pods may take to end. */

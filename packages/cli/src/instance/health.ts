@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import http from "node:http";
-import path from "node:path";
 import { once } from "node:events";
 import type { AgentStatus } from "@skerry/agent";
 import { systemClock } from "@skerry/base";
@@ -8,12 +7,10 @@ import { UserError } from "../command.ts";
 import { runningDaemon } from "./control.ts";
 import type { Instance } from "./instance.ts";
 import { adminClient } from "./kubeconfig.ts";
-import { logFileOf, type Daemon, type Layout } from "./layout.ts";
+import { edgeSocketOf, logFileOf, type Daemon, type Layout } from "./layout.ts";
 
 /** How long a daemon may take until it answers, in milliseconds: a slow card, a first start without compiled code. */
 const START_TIMEOUT_MS = 60_000;
-
-export const edgeSocketOf = (layout: Layout): string => path.join(layout.edgeDir, "agent.sock");
 
 /** Resolves when the cloud's API is ready; rejects with the daemon's own words when it ends instead. */
 export async function waitForCloud(instance: Instance, signal: AbortSignal): Promise<void> {

@@ -1,17 +1,11 @@
-import { UsageError, UserError, type Call } from "../command.ts";
-import { layoutOf, type Layout } from "./layout.ts";
+import { UserError, type Call } from "../command.ts";
+import { layoutOfCall, type Layout } from "./layout.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
 /** One instance: where its files are, and what was decided for it. */
 export interface Instance {
   readonly layout: Layout;
   readonly settings: Settings;
-}
-
-export function layoutOfCall(call: Call): Layout {
-  const layout = layoutOf(call.option("data-dir") ?? "/var/lib/skerry");
-  if (layout.dataDir === "/") throw new UsageError("--data-dir takes a folder of its own, not /");
-  return layout;
 }
 
 /** The instance in the call's data folder, if there is one. */

@@ -1,6 +1,9 @@
 import path from "node:path";
+import { UsageError, type Call } from "../command.ts";
 
 const DEFAULT_DATA_DIR = "/var/lib/skerry";
+/** What the path of a socket may have at most: sun_path less its end (unix(7)). */
+const MAX_SOCKET_PATH_BYTES = 107;
 
 /** Where the files of one instance are. Everything below `runDir` is gone after a reboot of the machine. */
 export interface Layout {
@@ -41,11 +44,29 @@ export function layoutOf(dataDir: string): Layout {
   };
 }
 
+/** The files of the call's data folder. Throws `UsageError` for a folder that can be none. */
+export function layoutOfCall(call: Call): Layout {
+  const layout = layoutOf(call.option("data-dir") ?? DEFAULT_DATA_DIR);
+  if (layout.dataDir === "/") throw new UsageError("--data-dir takes a folder of its own, not /");
+  const excess = Buffer.byteLength(edgeSocketOf(layout)) - MAX_SOCKET_PATH_BYTES;
+  if (excess > 0) {
+    const length = Buffer.byteLength(layout.dataDir);
+    throw new UsageError(
+      `--data-dir takes a path of at most ${length - excess} bytes, because a socket below it has room for no more; ` +
+        `${layout.dataDir} has ${length}: choose a shorter one`,
+    );
+  }
+  return layout;
+}
+
 export type Daemon = "cloud" | "edge";
 
 export const pidFileOf = (layout: Layout, daemon: Daemon): string => path.join(layout.runDir, `${daemon}.pid`);
 export const logFileOf = (layout: Layout, daemon: Daemon | "containerd"): string =>
   path.join(layout.logDir, `${daemon}.log`);
+
+/** Where the agent tells how it is. */
+export const edgeSocketOf = (layout: Layout): string => path.join(layout.edgeDir, "agent.sock");
 
 /** Everything that an instance makes: what `down -v` removes, and all that may stand in a folder that becomes one. */
 export const ownPaths = (layout: Layout): string[] => [
