@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
+import { Worker } from "node:worker_threads";
 import type { ConfigMap, Pod, Secret, Volume } from "@skerry/machinery/types";
 import { podDir, podPaths, volumeDir } from "../pods/paths.ts";
 import { mountPoints, noMounts, type Mounts } from "./mounts.ts";
@@ -228,6 +230,55 @@ describe("bindSubPath()", () => {
     for (const subPath of ["escape", "escape/x", "escape/x/y"])
       await assert.rejects(bind(subPath), /leads out of the volume/, subPath);
     assert.deepEqual(await readdir(folder.at("outside")), []);
+  });
+});
+
+/** Swaps `folder` for a link to `outside` and back, again and again, on a thread of its own. */
+const SWAPPER = `
+  const { renameSync, symlinkSync, unlinkSync } = require("node:fs");
+  const { folder, outside, stop } = require("node:worker_threads").workerData;
+  const attempt = (act) => { try { act(); } catch {} };
+  for (let n = 0; Atomics.load(stop, 0) === 0; n++) {
+    attempt(() => renameSync(folder, folder + ".aside"));
+    attempt(() => symlinkSync(outside, folder));
+    attempt(() => unlinkSync(folder));
+    // While it was away another may have been made in its place.
+    attempt(() => renameSync(folder, folder + "." + n));
+    attempt(() => renameSync(folder + ".aside", folder));
+  }
+`;
+
+describe("bindSubPath() beside a container that swaps folders for links", () => {
+  it("neither makes nor binds anything outside the volume", async () => {
+    await using folder = await Folder.create();
+    const bound: string[] = [];
+    const mounts: Mounts = {
+      ...noMounts,
+      bind: async (source) => void bound.push(await readlink(source)),
+    };
+    const volumePath = folder.at("volume");
+    await mkdir(folder.at("volume/d/kept"), { recursive: true });
+    await mkdir(folder.at("outside/kept"), { recursive: true });
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const workerData = { folder: folder.at("volume/d"), outside: folder.at("outside"), stop };
+    const swapper = new Worker(SWAPPER, { eval: true, workerData });
+    const ended = once(swapper, "exit");
+    try {
+      for (let i = 0; i < 400; i++) {
+        const subPath = i % 2 === 0 ? "d/kept" : `d/new/${i}`;
+        // Refused when it is a link just then, or not there.
+        await bindSubPath({ volumePath, subPath, target: folder.at("target") }, mounts, never).catch(() => {});
+      }
+    } finally {
+      Atomics.store(stop, 0, 1);
+      await ended;
+    }
+    assert.deepEqual(await readdir(folder.at("outside"), { recursive: true }), ["kept"]);
+    assert.ok(bound.length > 0);
+    assert.deepEqual(
+      bound.filter((place) => !place.startsWith(`${volumePath}/`)),
+      [],
+    );
   });
 });
 
