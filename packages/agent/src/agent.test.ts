@@ -73,6 +73,7 @@ describe("Agent", () => {
       assert.equal(await ask(place.dataDir, "/healthz"), "ok\n");
       const status = JSON.parse(await ask(place.dataDir, "/status")) as AgentStatus;
       assert.equal(status.pods[0]?.name, "web");
+      assert.deepEqual([status.pods[0]?.readyContainers, status.pods[0]?.containers], [1, 1]);
       assert.deepEqual(status.problems, []);
     }
     assert.equal(runtime.isRunning("web", "main"), true);

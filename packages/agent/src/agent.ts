@@ -279,13 +279,17 @@ export class Agent implements AsyncDisposable {
     return [...cache.pods()].map(([uid, { pod }]) => {
       const status = cache.facts(uid)?.status;
       const containers = status?.containerStatuses ?? [];
+      const isSeen = this.#pods?.hasSeen(uid) ?? false;
+      const readyContainers = isSeen ? containers.filter((one) => one.ready).length : 0;
       const waiting = containers.map((one) => one.state?.waiting?.reason).find((reason) => reason !== undefined);
       return {
         namespace: pod.metadata.namespace ?? "",
         name: pod.metadata.name ?? "",
         uid,
         phase: status?.phase ?? "Pending",
-        ready: (this.#pods?.hasSeen(uid) ?? false) && containers.length > 0 && containers.every((one) => one.ready),
+        ready: containers.length > 0 && readyContainers === containers.length,
+        readyContainers,
+        containers: pod.spec?.containers?.length ?? 0,
         restarts: containers.reduce((sum, one) => sum + (one.restartCount ?? 0), 0),
         reason: status?.reason ?? waiting ?? "",
       };

@@ -30,6 +30,9 @@ export interface PodSummary {
   uid: string;
   phase: string;
   ready: boolean;
+  /** How many containers are ready, of how many. */
+  readyContainers: number;
+  containers: number;
   restarts: number;
   /** Why a container waits, or the pod failed; empty when all is well. */
   reason: string;

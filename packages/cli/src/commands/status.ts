@@ -46,7 +46,8 @@ function summaryOf({ cloud, edge, nodes, pods, problems }: Look): object {
   };
 }
 
-function screenOf({ cloud, edge, nodes, pods, problems }: Look, now: number): string {
+/** What people see. READY is always how many containers of a pod are ready, of how many. */
+export function screenOf({ cloud, edge, nodes, pods, problems }: Look, now: number): string {
   const age = (time: string | undefined): string => (time === undefined ? "?" : humanDuration(now - Date.parse(time)));
   const link = edge.status?.link;
   const lines = [
@@ -58,10 +59,10 @@ function screenOf({ cloud, edge, nodes, pods, problems }: Look, now: number): st
     }`,
     "",
     ...table(
-      ["NODE", "READY", "PODS", "AGE", "VERSION"],
+      ["NODE", "STATUS", "PODS", "AGE", "VERSION"],
       nodes.map((node) => [
         node.metadata.name ?? "",
-        readyOf(node),
+        { True: "Ready", False: "NotReady" }[readyOf(node)] ?? "Unknown",
         String(pods.filter((pod) => pod.spec?.nodeName === node.metadata.name).length),
         age(node.metadata.creationTimestamp),
         node.status?.nodeInfo?.kubeletVersion ?? "",
@@ -83,7 +84,7 @@ function screenOf({ cloud, edge, nodes, pods, problems }: Look, now: number): st
         : (edge.status?.pods ?? []).map((pod) => [
             pod.namespace,
             pod.name,
-            pod.ready ? "yes" : "no",
+            `${pod.readyContainers}/${pod.containers}`,
             pod.phase,
             String(pod.restarts),
             "",

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import type { AgentStatus } from "@skerry/agent";
+import type { Node, Pod } from "@skerry/machinery/types";
+import type { Look } from "../checks/health.ts";
+import { screenOf } from "./status.ts";
+
+const node = (name: string, status: string): Node => ({
+  metadata: { name },
+  status: { conditions: [{ type: "Ready", status }] },
+});
+
+const pod: Pod = {
+  metadata: { namespace: "default", name: "web" },
+  spec: { nodeName: "n1", containers: [{ name: "a" }, { name: "b" }] },
+  status: {
+    phase: "Running",
+    containerStatuses: [
+      { name: "a", image: "", imageID: "", ready: true, restartCount: 2 },
+      { name: "b", image: "", imageID: "", ready: false, restartCount: 1 },
+    ],
+  },
+};
+
+const status: AgentStatus = {
+  node: "n1",
+  version: "",
+  pid: 2,
+  startedAt: "",
+  runtime: { version: "", problems: [] },
+  cache: { complete: true },
+  pods: [
+    {
+      namespace: "default",
+      name: "web",
+      uid: "u",
+      phase: "Running",
+      ready: false,
+      readyContainers: 1,
+      containers: 2,
+      restarts: 3,
+      reason: "",
+    },
+  ],
+  problems: [],
+  rssBytes: 0,
+};
+
+const look: Look = {
+  cloud: { running: true, pid: 1, answers: true },
+  edge: { running: true, pid: 2, status },
+  nodes: [node("n1", "True"), node("n2", "False"), node("n3", "Unknown")],
+  pods: [pod],
+  problems: [],
+};
+
+/** The words of each line. */
+const rowsOf = (screen: string): string[][] => screen.split("\n").map((line) => line.trim().split(/ {2,}/));
+
+it("screenOf() shows how many containers are ready of how many, whether the cloud tells or the edge alone", () => {
+  const header = ["NAMESPACE", "POD", "READY", "PHASE", "RESTARTS", "AGE", "NODE"];
+  for (const answers of [true, false]) {
+    const rows = rowsOf(screenOf({ ...look, cloud: { ...look.cloud, answers } }, 0));
+    const at = rows.findIndex((row) => row.join() === header.join());
+    assert.deepEqual(rows[at + 1]?.slice(0, 5), ["default", "web", "1/2", "Running", "3"], `cloud answers: ${answers}`);
+  }
+});
+
+it("screenOf() says of nodes what kubectl says", () => {
+  const rows = rowsOf(screenOf(look, 0));
+  const at = rows.findIndex(([first]) => first === "NODE");
+  assert.equal(rows[at]?.[1], "STATUS");
+  assert.deepEqual(
+    rows.slice(at + 1, at + 4).map((row) => row.slice(0, 2)),
+    [
+      ["n1", "Ready"],
+      ["n2", "NotReady"],
+      ["n3", "Unknown"],
+    ],
+  );
+});
