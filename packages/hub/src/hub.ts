@@ -138,6 +138,7 @@ export class Hub implements AsyncDisposable {
   async start(): Promise<void> {
     this.#wanted.start();
     this.#bound.start();
+    this.#leases.start();
     this.#duplicates.start();
     this.#ends.push(
       this.#wanted.onChange((node, name) => this.sessions.locate(node)?.touch(name)),
@@ -225,7 +226,7 @@ export class Hub implements AsyncDisposable {
     for (const link of this.sessions) {
       link.close({ reason: "shutdown", message: "The cloud stops", retryAfterMs: 1000 });
     }
-    this.#leases.stop();
+    await this.#leases[Symbol.asyncDispose]();
     await this.#duplicates[Symbol.asyncDispose]();
     await Promise.all(this.#running);
     this.#server.closeAllConnections();
