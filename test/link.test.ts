@@ -162,6 +162,28 @@ describe("link", () => {
     assert.ok(commits.includes("nodes/n1"));
   });
 
+  it("tells an edge that lost its memory what it once reported of its pods", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const pod = await cloud.createPod("job", "n1");
+    const status = { phase: "Succeeded", startTime: "2026-06-01T00:00:00Z" };
+    let hash = "";
+    {
+      await using edge = tlsEdge(cloud, identity);
+      await edge.synced();
+      assert.equal(edge.cache.podNamed("default", "job")?.pod.status, undefined, "no node has taken it on yet");
+      hash = edge.cache.hashOf({ resource: "pods", namespace: "default", name: "job" });
+      await edge.reportPod(pod, status);
+      await eventually(async () => (await cloud.pod("job"))?.status?.phase === "Succeeded");
+    }
+    await using edge = tlsEdge(cloud, identity, { file: "new" });
+    await edge.synced();
+    const held = edge.cache.podNamed("default", "job")?.pod;
+    assert.equal(held?.status?.phase, "Succeeded");
+    assert.equal(held?.status?.startTime, status.startTime);
+    assert.equal(edge.cache.hashOf({ resource: "pods", namespace: "default", name: "job" }), hash);
+  });
+
   it("completes a deletion once the edge has taken the pod down, and not a minute sooner", async () => {
     await using cloud = await new Cloud().start();
     const identity = await cloud.join("n1");

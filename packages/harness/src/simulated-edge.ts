@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { Agent, type MachineFacts } from "@skerry/agent";
 import { FakeRuntime, newMachine, noCgroups, noMounts, type Machine } from "@skerry/agent/testing";
@@ -91,6 +92,13 @@ export class SimulatedEdge implements AsyncDisposable {
     await this.stop();
     runtime.reboot(records);
     this.#bootId = randomUUID();
+    await this.start();
+  }
+
+  /** Everything that the agent kept is lost; containers, and what the cloud knows, are not. */
+  async loseMemory(): Promise<void> {
+    await this.stop();
+    await rm(this.#options.dataDir, { recursive: true });
     await this.start();
   }
 

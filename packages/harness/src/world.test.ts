@@ -95,4 +95,38 @@ describe("World", () => {
     await world.until("the node to be Ready", async () => (await readyOf(world, "edge-0")) === "True");
     assert.deepEqual(containerIds(await untilRunning(world, 2)), before);
   });
+
+  it("runs nothing twice on an edge that lost its memory, and takes it back as it is", async () => {
+    await using world = await World.create({ edges: 1 });
+    const [edge] = world.edges;
+    assert.ok(edge);
+    const job = {
+      metadata: { name: "job", namespace: "default" },
+      spec: {
+        restartPolicy: "Never",
+        containers: [{ name: "main", image: "example/job:1", args: ["exit:0", "after:1000"] }],
+      },
+    } as Pod;
+    await world.client.create(kinds.Pod, job);
+    const phase = async (): Promise<string | undefined> =>
+      (await pods(world)).find(({ metadata }) => metadata.name === "job")?.status?.phase;
+    await world.until("the job to succeed", async () => (await phase()) === "Succeeded");
+    await world.client.create(kinds.Deployment, deployment("web", 2));
+    const web = async (): Promise<Pod[]> =>
+      (await pods(world)).filter((pod) => pod.metadata.name !== "job" && isRunning(pod));
+    await world.until("the deployment to run", async () => (await web()).length === 2);
+    await world.advance(1_000);
+    const before = await pods(world);
+
+    edge.cutLink();
+    await edge.loseMemory();
+    await world.advance(20_000); // not so long that the cloud takes the node for lost and says so of its pods
+    assert.equal(Object.values(edge.machine.containers).filter(({ state }) => state === "running").length, 2);
+    edge.mendLink();
+    await world.until("the edge to be in sync", () => edge.agent.status().link?.isSynced);
+    await world.advance(60_000);
+    const statuses = (all: Pod[]): Pod["status"][] => all.map(({ status }) => status);
+    assert.deepEqual(statuses(await pods(world)), statuses(before));
+    assert.deepEqual(Object.values(edge.machine.starts), [1, 1, 1]);
+  });
 });

@@ -121,6 +121,12 @@ export class EdgeFixture implements AsyncDisposable {
     this.#loop?.lookAtAll();
   }
 
+  /** The agent's memory is gone when it starts again; what it left in the runtime and in folders is not. */
+  async loseCache(): Promise<void> {
+    await this.stop();
+    for (const suffix of ["", "-wal"]) await rm(path.join(this.folder, `cache.db${suffix}`), { force: true });
+  }
+
   async restart(): Promise<void> {
     await this.stop();
     await this.start();

@@ -137,8 +137,9 @@ function absorbContainer(
     return before.startedAtMs > 0 ? { ...before, ended: lostInstance(before, now) } : before;
   }
   const ended = endOf(seen);
-  if (!ended && seen.startedAtMs === before.startedAtMs) return before;
-  return { ...before, startedAtMs: seen.startedAtMs, ended };
+  const isRecalled = before.version !== seen.version; // the cloud's record does not tell it
+  if (!ended && !isRecalled && seen.startedAtMs === before.startedAtMs) return before;
+  return { ...before, version: seen.version, startedAtMs: seen.startedAtMs, ended };
 }
 
 function endOf(seen: ObservedContainer): Ended | undefined {

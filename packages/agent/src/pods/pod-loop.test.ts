@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
@@ -266,15 +266,10 @@ describe("PodLoop", () => {
     await edge.put(kept);
     await edge.put(stray);
     await edge.settle();
-    await edge.stop();
-    for (const suffix of ["", "-wal"]) {
-      await import("node:fs/promises").then((fs) =>
-        fs.rm(path.join(edge.folder, `cache.db${suffix}`), { force: true }),
-      );
-    }
+    await edge.loseCache();
     await edge.start();
-    await edge.pass(5_000);
-    assert.equal(edge.runtime.isRunning("stray", "main"), true);
+    await edge.pass(300_000, 10_000); // the cloud is away: nothing is wanted, and nothing known to be unwanted
+    for (const name of ["kept", "stray"]) assert.equal(edge.runtime.isRunning(name, "main"), true);
     await edge.put(kept);
     await edge.cache.inSync();
     await edge.settle();
@@ -285,6 +280,77 @@ describe("PodLoop", () => {
     );
     assert.deepEqual(Object.values(edge.machine.starts), [1, 1]);
     assert.equal(edge.reported(kept)?.status.phase, "Running");
+  });
+
+  for (const restartPolicy of ["Never", "OnFailure"]) {
+    it(`does not run a ${restartPolicy} pod again that has ended, though it lost its memory`, async () => {
+      await using edge = await EdgeFixture.create({ writesFiles: true });
+      await edge.start((runtime) => runtime.addImage("app:1"));
+      const job = pod({ restartPolicy }, { args: ["exit:0", "after:5000", "last-words:all done"] }, "job");
+      await edge.put(job);
+      await edge.settle();
+      await edge.pass(6_000);
+      const { status } = edge.reported(job) ?? assert.fail("nothing was reported");
+      assert.equal(status.phase, "Succeeded");
+      await edge.loseCache();
+      await edge.start();
+      await edge.put({ ...job, status });
+      await edge.cache.inSync();
+      await edge.pass(60_000, 10_000);
+      assert.deepEqual(Object.values(edge.machine.starts), [1]);
+      assert.deepEqual(edge.cache.facts(job.metadata.uid ?? "")?.status, status);
+      const log = path.join(edge.folder, "logs", "pods", `default_job_${job.metadata.uid}`, "main", "0.log");
+      assert.match(await readFile(log, "utf8"), /started/);
+      await edge.put(deleted(job));
+      await edge.settle();
+      assert.equal(edge.reported(job)?.gone, true);
+      await edge.drop(job);
+      await edge.settle();
+      await assertNothingLeft(edge);
+    });
+  }
+
+  it("counts a Never pod as failed that ran when everything of it was lost", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const job = pod({ restartPolicy: "Never" }, {}, "job");
+    await edge.put(job);
+    await edge.settle();
+    const { status } = edge.reported(job) ?? assert.fail("nothing was reported");
+    await edge.loseCache();
+    edge.runtime.reboot("removed");
+    await edge.start();
+    await edge.put({ ...job, status });
+    await edge.settle();
+    assert.equal(edge.reported(job)?.status.phase, "Failed");
+    assert.equal(containerOf(edge, job)?.state?.terminated?.reason, "ContainerStatusUnknown");
+    assert.deepEqual(Object.values(edge.machine.starts), [1]);
+  });
+
+  it("goes on with a running pod as it is, though it lost its memory, and notices what changed meanwhile", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => ["app:1", "app:2"].forEach((image) => runtime.addImage(image)));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    edge.runtime.exit("web", "main", 1);
+    await edge.settle();
+    const { status } = edge.reported(web) ?? assert.fail("nothing was reported");
+    await edge.loseCache();
+    await edge.start();
+    await edge.put({ ...web, status });
+    await edge.cache.inSync();
+    await edge.settle();
+    assert.equal(edge.reported(web), undefined, "the cloud knows it all");
+    assert.deepEqual(Object.values(edge.machine.starts), [2]);
+
+    await edge.loseCache();
+    await edge.start();
+    await edge.put({ ...pod({}, { image: "app:2" }), metadata: web.metadata, status });
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.restartCount, 2);
+    assert.equal(containerOf(edge, web)?.image, "app:2");
+    assert.deepEqual(edge.machine.violations, []);
   });
 
   it("goes on while the disk takes no writes, and tells afterwards what happened meanwhile", async () => {

@@ -7,13 +7,14 @@ import type { ObjectName, Report } from "@skerry/wire";
 import type { CachedPod, EdgeCache } from "../cache/edge-cache.ts";
 import { volumeReferences } from "../volumes/contents.ts";
 import type { EventRecorder, EventText } from "./events.ts";
-import { absorb, newFacts, withoutBackoff, type PodFacts } from "./facts.ts";
+import { absorb, withoutBackoff, type PodFacts } from "./facts.ts";
 import { blame, isRuntimeAway, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
 import { Looker } from "./look.ts";
 import type { Instant, ObservedPod } from "./observed.ts";
 import { podDir } from "./paths.ts";
 import { perform, type Means, type Performance } from "./perform.ts";
 import { planPod, type WantedPod } from "./plan.ts";
+import { recall } from "./recall.ts";
 import { RuntimeView, type RuntimePod } from "./runtime-view.ts";
 import { podStatus } from "./status.ts";
 import { containerOf, type Step } from "./steps.ts";
@@ -325,7 +326,7 @@ export class PodLoop implements AsyncDisposable {
     const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
     const prepared = memory.prepared !== "" && memory.prepared === this.#preparation(cached);
     const observed = await this.#looker.look(pod, listed, prepared, signal);
-    const before = cache.facts(uid) ?? newFacts(pod, now);
+    const before = cache.facts(uid) ?? recall(pod, now);
     const facts = absorb(before, pod, observed, now);
     const gaps = gapsOf(pod);
     const held = pod.spec?.hostNetwork ? "" : (this.#options.networkMissing?.() ?? "");
@@ -423,7 +424,7 @@ export class PodLoop implements AsyncDisposable {
     const listed = (await this.#view.take()).get(uid);
     const observed = await this.#looker.look(cached.pod, listed, memory.prepared !== "", signal);
     const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
-    const before = cache.facts(uid) ?? newFacts(cached.pod, now);
+    const before = cache.facts(uid) ?? recall(cached.pod, now);
     const facts = absorb(before, cached.pod, observed, now);
     await this.#save(facts, before, { wanted, observed, memory, now, isReported: true });
   }
@@ -461,7 +462,7 @@ export class PodLoop implements AsyncDisposable {
       report === undefined &&
       next.told === before.told &&
       Object.keys(next.containers).length === 0;
-    if ((next === before && !memory.unsaved) || isBlank) return;
+    if ((next === cache.facts(next.uid) && !memory.unsaved) || isBlank) return;
     report ??= memory.unsaved?.report;
     try {
       await cache.saveFacts(next, report);
@@ -484,7 +485,7 @@ export class PodLoop implements AsyncDisposable {
       return;
     }
     const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
-    const facts = cache.facts(uid) ?? newFacts(cached.pod, now);
+    const facts = cache.facts(uid) ?? recall(cached.pod, now);
     const hasFailed = Object.values(facts.containers).some((container) => container.ended?.exitCode !== 0);
     const final: PodFacts = {
       ...facts,
