@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { silentLogger } from "@skerry/base";
+import { openDatabase } from "@skerry/base/sqlite";
 import { FakeClock } from "@skerry/base/testing";
 import { projectionHash, type Report, type StateChange } from "@skerry/wire";
 import { newFacts } from "../pods/facts.ts";
@@ -12,6 +13,8 @@ import { EdgeCache } from "./edge-cache.ts";
 class Store implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly folder: string;
+  /** What was logged as an error, as JSON. */
+  readonly said: string[] = [];
   #open: EdgeCache[] = [];
   constructor(folder: string) {
     this.folder = folder;
@@ -23,7 +26,8 @@ class Store implements AsyncDisposable {
     return path.join(this.folder, "cache.db");
   }
   open(): EdgeCache {
-    const cache = EdgeCache.open(this.file, { clock: this.clock, log: silentLogger });
+    const log = { ...silentLogger, error: (...args: unknown[]) => void this.said.push(JSON.stringify(args)) };
+    const cache = EdgeCache.open(this.file, { clock: this.clock, log });
     this.#open.push(cache);
     return cache;
   }
@@ -36,6 +40,12 @@ class Store implements AsyncDisposable {
     for (const cache of this.#open) await cache[Symbol.asyncDispose]();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+function execute(file: string, sql: string): void {
+  const database = openDatabase(file);
+  database.exec(sql);
+  database.close();
 }
 
 function put(resource: string, name: string, uid: string, more: object = {}): StateChange {
@@ -137,18 +147,32 @@ describe("EdgeCache", () => {
     assert.equal((await store.reopen()).complete, true);
   });
 
-  it("sets a damaged database aside and begins anew, not complete", async () => {
-    await using store = await Store.create();
-    const cache = store.open();
-    await cache.commit([put("pods", "web", "u1")]);
-    await cache.inSync();
-    await cache[Symbol.asyncDispose]();
-    await writeFile(store.file, "this is no database, and it is long enough to be told so".repeat(100));
-    const next = await store.reopen();
-    assert.deepEqual(uids(next), []);
-    assert.equal(next.complete, false);
-    assert.ok((await readdir(store.folder)).some((name) => name.includes(".damaged-")));
-  });
+  const damages: [what: string, damage: (file: string) => void | Promise<void>][] = [
+    ["that is none", (file) => writeFile(file, "this is no database, and it is long enough to be told so".repeat(100))],
+    ["with a pod that cannot be read", (file) => execute(file, "UPDATE objects SET bytes = x'7b22'")],
+    ["with facts that cannot be read", (file) => execute(file, "UPDATE facts SET json = substr(json, 1, 20)")],
+    ["that lacks a table", (file) => execute(file, "DROP TABLE reports")],
+  ];
+  for (const [what, damage] of damages) {
+    it(`sets a database ${what} aside, says so, and begins anew, not complete`, async () => {
+      await using store = await Store.create();
+      const cache = store.open();
+      await cache.commit([put("pods", "web", "u1")]);
+      await cache.saveFacts(newFacts({ metadata: { uid: "u1" } }, { wallMs: 0, monotonicMs: 0 }));
+      await cache.inSync();
+      await cache[Symbol.asyncDispose]();
+      await damage(store.file);
+      const next = await store.reopen();
+      assert.deepEqual(uids(next), []);
+      assert.deepEqual(next.rememberedUids(), []);
+      assert.equal(next.complete, false);
+      const aside = (await readdir(store.folder)).find((name) => name.includes(".damaged-"));
+      assert.ok(aside);
+      assert.ok(store.said.some((line) => line.includes("damaged") && line.includes(aside)));
+      await next.commit([put("pods", "web", "u1")]);
+      assert.deepEqual(uids(await store.reopen()), ["u1"]);
+    });
+  }
 
   it("keeps the newest report of an object under a new order, so that acknowledging the older leaves it", async () => {
     await using store = await Store.create();

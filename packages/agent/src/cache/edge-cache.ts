@@ -49,7 +49,7 @@ export class EdgeCache implements LinkCache, ConfigSource, AsyncDisposable {
 
   /** Opens or makes the cache. What was damaged is set aside; see `complete`. */
   static open(file: string, { clock, log }: { clock: Clock; log: Logger }): EdgeCache {
-    return new EdgeCache(openCacheDatabase(file, clock, log), clock, log);
+    return openCacheDatabase(file, clock, log, (database) => new EdgeCache(database, clock, log));
   }
 
   private constructor(database: Database, clock: Clock, log: Logger) {

@@ -37,13 +37,14 @@ PRAGMA user_version = ${FORMAT};
 `;
 
 /**
- * Opens the cache's database, or makes it. One that is damaged is set aside under a name that says so, and an empty one takes
- * its place: the cloud fills it again, and until then what runs is adopted by its labels.
+ * Opens the cache's database, or makes it, and returns what `read` makes of it. One that is damaged, or that `read` cannot
+ * read, is set aside under a name that says so, and an empty one takes its place: the cloud fills it again, and until then what
+ * runs is left alone.
  */
-export function openCacheDatabase(file: string, clock: Clock, log: Logger): Database {
+export function openCacheDatabase<T>(file: string, clock: Clock, log: Logger, read: (database: Database) => T): T {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   try {
-    return openChecked(file);
+    return openChecked(file, read);
   } catch (error) {
     const kind = sqliteErrorOf(error);
     if (kind === "busy" || kind === "locked") {
@@ -54,7 +55,7 @@ export function openCacheDatabase(file: string, clock: Clock, log: Logger): Data
     if (kind !== "corrupt" && kind !== "not-a-database" && !(error instanceof DamagedError)) throw error;
     const aside = setAside(file, clock);
     log.error({ file, aside, err: error }, "the edge's cache is damaged: set aside, to be rebuilt from the cloud");
-    return openChecked(file);
+    return openChecked(file, read);
   }
 }
 
@@ -62,7 +63,7 @@ class DamagedError extends Error {
   override name = "DamagedError";
 }
 
-function openChecked(file: string): Database {
+function openChecked<T>(file: string, read: (database: Database) => T): T {
   // It holds Secrets, and SQLite gives its other files the mode of this one.
   closeSync(openSync(file, "a", 0o600));
   const database = openDatabase(file, { cacheKiB: 512, busyTimeoutMs: 1000 });
@@ -78,10 +79,21 @@ function openChecked(file: string): Database {
     const check = database.prepare("PRAGMA quick_check(1)").get()?.["quick_check"];
     if (check !== "ok") throw new DamagedError(`The database is damaged: ${String(check)}`);
     if (version === 0) database.exec(`BEGIN IMMEDIATE; ${TABLES} COMMIT;`);
-    return database;
+    return readAll(database, read);
   } catch (error) {
     database.close();
     throw error;
+  }
+}
+
+/** SQLite knows no damage within a row, nor which tables there should be: reading it all shows that. */
+function readAll<T>(database: Database, read: (database: Database) => T): T {
+  try {
+    return read(database);
+  } catch (error) {
+    const kind = sqliteErrorOf(error);
+    if (kind !== undefined && kind !== "other") throw error;
+    throw new DamagedError("What is remembered cannot be read", { cause: error });
   }
 }
 
