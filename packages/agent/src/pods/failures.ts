@@ -2,6 +2,7 @@ import { RuntimeError } from "../runtime/runtime.ts";
 import { VolumeError } from "../volumes/volumes.ts";
 import { ContainerConfigError } from "./config-error.ts";
 import type { EventText } from "./events.ts";
+import type { PodFacts } from "./facts.ts";
 import { ImageNeverPullError } from "./perform.ts";
 import { containerOf, type Step } from "./steps.ts";
 import { LOCAL_RETRY, PULL_RETRY, retryMs, type Trouble, type Troubles } from "./troubles.ts";
@@ -98,6 +99,23 @@ export function settlePulls(
     events.push({ type: "Normal", reason: "BackOff", message, container });
     events.push({ type: "Warning", reason: "Failed", message: "Error: ImagePullBackOff", container });
   }
+  return events;
+}
+
+/** How many ends of containers are remembered as told. */
+const MAX_TOLD = 50;
+
+/** What the author is told of containers that wait after a crash: once per end, which `told` remembers. */
+export function crashEvents(facts: PodFacts, told: Set<string>, wallMs: number): EventText[] {
+  if (facts.final) return [];
+  const events: EventText[] = [];
+  for (const [container, { ended, backoffMs }] of Object.entries(facts.containers)) {
+    if (!ended || backoffMs === 0 || told.has(ended.id) || wallMs - ended.finishedAtMs > backoffMs) continue;
+    told.add(ended.id);
+    const message = `Back-off restarting failed container ${container} in pod ${facts.name}_${facts.namespace}(${facts.uid})`;
+    events.push({ type: "Warning", reason: "BackOff", message, container });
+  }
+  while (told.size > MAX_TOLD) told.delete([...told][0] ?? "");
   return events;
 }
 

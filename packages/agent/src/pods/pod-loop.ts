@@ -5,10 +5,9 @@ import { isMissingFile, KeyedQueue, type Clock, type Logger, type Requeue } from
 import type { Pod } from "@skerry/machinery/types";
 import type { ObjectName, Report } from "@skerry/wire";
 import type { CachedPod, EdgeCache } from "../cache/edge-cache.ts";
-import { volumeReferences } from "../volumes/contents.ts";
 import type { EventRecorder, EventText } from "./events.ts";
 import { absorb, withoutBackoff, type PodFacts } from "./facts.ts";
-import { blame, isRuntimeAway, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
+import { blame, crashEvents, isRuntimeAway, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
 import { Looker } from "./look.ts";
 import type { Instant, ObservedPod } from "./observed.ts";
 import { podDir } from "./paths.ts";
@@ -18,8 +17,9 @@ import { recall } from "./recall.ts";
 import { RuntimeView, type RuntimePod } from "./runtime-view.ts";
 import { podStatus } from "./status.ts";
 import { containerOf, type Step } from "./steps.ts";
-import { gapsOf } from "./supported.ts";
+import { gapEvents, gapsOf } from "./supported.ts";
 import { noTroubles, type Troubles } from "./troubles.ts";
+import { basisOf, deletionOf, mentions, preparationOf } from "./wanted.ts";
 
 export interface PodLoopOptions {
   means: Means;
@@ -191,7 +191,7 @@ export class PodLoop implements AsyncDisposable {
       if (hasPods && (memory === undefined || memory.basis !== basisOf(cached))) {
         memory?.run?.abort(new SupersededError());
         this.#queue.add(uid);
-      } else if (hasPods && memory?.prepared !== this.#preparation(cached)) this.#queue.add(uid);
+      } else if (hasPods && memory?.prepared !== preparationOf(cached, cache)) this.#queue.add(uid);
       else if (references.size > 0 && mentions(cached.pod, references)) {
         memory?.troubles.containers.clear();
         this.#queue.add(uid);
@@ -324,7 +324,7 @@ export class PodLoop implements AsyncDisposable {
     memory.basis = basisOf(cached);
     const { pod } = cached;
     const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
-    const prepared = memory.prepared !== "" && memory.prepared === this.#preparation(cached);
+    const prepared = memory.prepared !== "" && memory.prepared === preparationOf(cached, cache);
     const observed = await this.#looker.look(pod, listed, prepared, signal);
     const before = cache.facts(uid) ?? recall(pod, now);
     const facts = absorb(before, pod, observed, now);
@@ -337,12 +337,14 @@ export class PodLoop implements AsyncDisposable {
 
     const steps = planPod({ wanted, observed, facts, troubles: memory.troubles, now });
     const acts = steps.filter((step) => step.do !== "wait");
-    this.#tellCrashes(facts, memory, steps, now, tell);
+    if (steps.length > acts.length) for (const text of crashEvents(facts, memory.told, now.wallMs)) tell(text);
+    const isTold = facts.told || (gaps.refused === "" && gaps.ignored.length === 0);
+    if (!isTold) for (const text of gapEvents(gaps)) tell(text);
     const isFirst = before.status === undefined;
     const isQuick = !acts.some((step) => step.do === "pull");
     // A pod that is about to start says so when it has; one that must wait for its images says so before.
     const isReported = acts.length === 0 || !isFirst || !isQuick || wanted.refused !== "";
-    await this.#save(this.#gapsTold(facts, gaps, tell), before, { wanted, observed, memory, now, isReported });
+    await this.#save(isTold ? facts : { ...facts, told: true }, before, { wanted, observed, memory, now, isReported });
 
     memory.isSeen = true;
     if (acts.length === 0) {
@@ -369,7 +371,7 @@ export class PodLoop implements AsyncDisposable {
       tell: (text: EventText) => void;
     },
   ): Promise<boolean> {
-    const { clock, log, means } = this.#options;
+    const { cache, clock, log, means } = this.#options;
     const { cached, observed, memory, signal, tell } = context;
     const ready = observed.sandboxes.find((sandbox) => sandbox.ready);
     const performance: Performance = {
@@ -380,7 +382,7 @@ export class PodLoop implements AsyncDisposable {
       record: tell,
     };
     const failedContainers = new Set<string>();
-    const preparation = this.#preparation(cached);
+    const preparation = preparationOf(cached, cache);
     for (const step of acts) {
       const container = containerOf(step);
       if (container !== undefined && failedContainers.has(container)) continue;
@@ -548,43 +550,9 @@ export class PodLoop implements AsyncDisposable {
     }
   }
 
-  #gapsTold(facts: PodFacts, gaps: { refused: string; ignored: string[] }, tell: (text: EventText) => void): PodFacts {
-    if (facts.told || (gaps.refused === "" && gaps.ignored.length === 0)) return facts;
-    if (gaps.refused !== "") tell({ type: "Warning", reason: "Unsupported", message: gaps.refused });
-    if (gaps.ignored.length > 0) {
-      const message = `Accepted, but without effect on this node yet: ${gaps.ignored.join(", ")}`;
-      tell({ type: "Warning", reason: "Unsupported", message });
-    }
-    return { ...facts, told: true };
-  }
-
-  /** Says once per end that a crashed container waits. */
-  #tellCrashes(facts: PodFacts, memory: PodMemory, steps: Step[], now: Instant, tell: (text: EventText) => void): void {
-    if (!steps.some((step) => step.do === "wait") || facts.final) return;
-    for (const [name, { ended, backoffMs }] of Object.entries(facts.containers)) {
-      if (!ended || backoffMs === 0 || memory.told.has(ended.id) || now.wallMs - ended.finishedAtMs > backoffMs)
-        continue;
-      memory.told.add(ended.id);
-      const message = `Back-off restarting failed container ${name} in pod ${facts.name}_${facts.namespace}(${facts.uid})`;
-      tell({ type: "Warning", reason: "BackOff", message, container: name });
-    }
-    while (memory.told.size > 50) memory.told.delete([...memory.told][0] ?? "");
-  }
-
   #tell(pod: Pod, text: EventText): void {
     const { namespace = "", name = "", uid = "" } = pod.metadata;
     this.#options.events.record({ kind: "Pod", namespace, name, uid }, text);
-  }
-
-  /** What the pod's cgroup and volumes are made from, as one string. */
-  #preparation({ pod, hash }: CachedPod): string {
-    const { cache } = this.#options;
-    const namespace = pod.metadata.namespace ?? "";
-    const parts = [...volumeReferences(pod)].map((reference) => {
-      const [resource = "", name = ""] = reference.split("/");
-      return `${reference}=${cache.hashOf({ resource, namespace, name })}`;
-    });
-    return [`pod=${hash}`, ...parts].join();
   }
 
   #memoryOf(uid: string): PodMemory {
@@ -615,23 +583,6 @@ class SupersededError extends Error {
   override name = "SupersededError";
 }
 
-/** Whether it is to go and how soon, and which images it runs: what, when it changes, makes steps under way pointless. */
-function basisOf(cached: CachedPod): string {
-  const { metadata, spec } = cached.pod;
-  const images = (spec?.containers ?? []).map(({ name, image }) => `${name}=${image ?? ""}`);
-  const deletion = `${metadata.deletionTimestamp ?? ""}/${metadata.deletionGracePeriodSeconds ?? ""}`;
-  return [String(cached.leaving), deletion, ...images].join();
-}
-
-function deletionOf({ pod, leaving }: CachedPod): { graceSeconds: number } | undefined {
-  const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
-  if (deletionTimestamp === undefined && !leaving) return undefined;
-  const own = pod.spec?.terminationGracePeriodSeconds ?? 30;
-  const asked = deletionGracePeriodSeconds ?? own;
-  // Whoever removed it from the API does not wait for it any more: a longer time that was given before does not hold.
-  return { graceSeconds: leaving ? Math.min(asked, own) : asked };
-}
-
 function reportOf(pod: Pod, facts: PodFacts, gone: boolean): Report {
   const { namespace = "", name = "", uid = "" } = pod.metadata;
   const object: Pod = { apiVersion: "v1", kind: "Pod", metadata: { namespace, name, uid }, ...statusOf(facts) };
@@ -640,24 +591,6 @@ function reportOf(pod: Pod, facts: PodFacts, gone: boolean): Report {
 
 const statusOf = ({ status }: PodFacts): { status?: NonNullable<Pod["status"]> } =>
   status === undefined ? {} : { status };
-
-function mentions(pod: Pod, references: ReadonlySet<string>): boolean {
-  const namespace = pod.metadata.namespace ?? "";
-  for (const reference of volumeReferences(pod)) if (references.has(`${namespace}/${reference}`)) return true;
-  for (const { env = [], envFrom = [] } of pod.spec?.containers ?? []) {
-    const names = [
-      ...envFrom.map((one) =>
-        one.configMapRef ? `configmaps/${one.configMapRef.name}` : `secrets/${one.secretRef?.name}`,
-      ),
-      ...env.flatMap(({ valueFrom }) => [
-        ...(valueFrom?.configMapKeyRef ? [`configmaps/${valueFrom.configMapKeyRef.name}`] : []),
-        ...(valueFrom?.secretKeyRef ? [`secrets/${valueFrom.secretKeyRef.name}`] : []),
-      ]),
-    ];
-    if (names.some((name) => references.has(`${namespace}/${name}`))) return true;
-  }
-  return false;
-}
 
 async function entries(folder: string): Promise<string[]> {
   try {

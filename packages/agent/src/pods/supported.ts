@@ -1,4 +1,5 @@
 import type { Container, Pod, Volume } from "@skerry/machinery/types";
+import type { EventText } from "./events.ts";
 
 /** What of a pod this agent cannot do. */
 export interface Gaps {
@@ -35,6 +36,15 @@ export function gapsOf(pod: Pod): Gaps {
   if ((spec.readinessGates ?? []).length > 0) ignored.push("spec.readinessGates");
   const refused = refusals.length === 0 ? "" : `This node does not support yet: ${refusals.join(", ")}`;
   return { refused, ignored };
+}
+
+/** What the pod's author is told of it. */
+export function gapEvents({ refused, ignored }: Gaps): EventText[] {
+  const messages = [
+    ...(refused === "" ? [] : [refused]),
+    ...(ignored.length === 0 ? [] : [`Accepted, but without effect on this node yet: ${ignored.join(", ")}`]),
+  ];
+  return messages.map((message) => ({ type: "Warning", reason: "Unsupported", message }));
 }
 
 /** The name of the one source that the volume has; `emptyDir` when it says none. */
