@@ -1,7 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
-import path from "node:path";
-import { isMissingFile, KeyedQueue, type Clock, type Logger, type Requeue } from "@skerry/base";
+import { KeyedQueue, type Clock, type Logger, type Requeue } from "@skerry/base";
 import type { Pod } from "@skerry/machinery/types";
 import type { ObjectName, Report } from "@skerry/wire";
 import type { CachedPod, EdgeCache } from "../cache/edge-cache.ts";
@@ -14,6 +12,7 @@ import { podDir } from "./paths.ts";
 import { perform, type Means, type Performance } from "./perform.ts";
 import { planPod, type WantedPod } from "./plan.ts";
 import { recall } from "./recall.ts";
+import { Reclaimer } from "./reclaimer.ts";
 import { RuntimeView, type RuntimePod } from "./runtime-view.ts";
 import { podStatus } from "./status.ts";
 import { containerOf, type Step } from "./steps.ts";
@@ -47,8 +46,6 @@ const POLL_MS = 5_000;
 const RUNTIME_RETRY = { initialMs: 200, maxMs: 2_000 };
 /** A disk that took no writes is tried again. */
 const UNSAVED_RETRY_MS = 5_000;
-/** By then a runtime has given up what a caller that died asked of it. */
-const RECLAIM_AFTER_MS = 10_000;
 /** Looks within one run of a pod before others get their turn. */
 const MAX_ROUNDS = 20;
 
@@ -79,21 +76,27 @@ export class PodLoop implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #view: RuntimeView;
   readonly #looker: Looker;
+  readonly #reclaimer: Reclaimer;
   readonly #memory = new Map<string, PodMemory>();
   #runtimeName = "containerd";
-  /** How many sandboxes are being made; none begins while `#reclaiming` is set. */
-  #making = 0;
-  #reclaiming: Promise<void> | undefined;
-  #reclaimsDue = 0;
-  #cancelReclaim: () => void = () => {};
   #tasks: Promise<unknown>[] = [];
   #unsubscribe: (() => void) | undefined;
 
   constructor(options: PodLoopOptions) {
     this.#options = options;
-    const { means, clock, random, log } = options;
+    const { means, cache, clock, random, log } = options;
     this.#view = new RuntimeView(means.runtime, this.#stop.signal);
     this.#looker = new Looker({ runtime: means.runtime, clock, paths: means.paths });
+    this.#reclaimer = new Reclaimer({
+      means,
+      cache,
+      clock,
+      log,
+      reclaim: options.reclaim,
+      listed: () => this.#view.last,
+      lookAt: (uid) => this.#queue.add(uid),
+      signal: this.#stop.signal,
+    });
     this.#queue = new KeyedQueue({
       run: (uid, signal) => this.#runPod(uid, signal),
       workers: 64,
@@ -125,8 +128,8 @@ export class PodLoop implements AsyncDisposable {
   /** Resolves when no pod is being worked on and nothing is being cleared away; waits of pods do not count. */
   async idle(): Promise<void> {
     await this.#queue.idle();
-    while (this.#reclaiming) {
-      await this.#reclaiming;
+    while (this.#reclaimer.running) {
+      await this.#reclaimer.running;
       await this.#queue.idle();
     }
   }
@@ -168,8 +171,7 @@ export class PodLoop implements AsyncDisposable {
     this.#unsubscribe?.();
     this.#stop.abort(new Error("The agent stops"));
     await this.#queue[Symbol.asyncDispose]();
-    this.#cancelReclaim();
-    await this.#reclaiming;
+    await this.#reclaimer[Symbol.asyncDispose]();
     await Promise.allSettled(this.#tasks);
   }
 
@@ -177,7 +179,7 @@ export class PodLoop implements AsyncDisposable {
     const { cache } = this.#options;
     if (changed.length === 0) {
       this.lookAtAll(); // the cache became complete: strays can be told now
-      void this.#sweep();
+      void this.#reclaimer.sweep();
       return;
     }
     const references = new Set<string>();
@@ -210,7 +212,7 @@ export class PodLoop implements AsyncDisposable {
         await this.#relist();
         if (wasAway) this.retryAll();
         wasAway = false;
-        this.#reclaimLater();
+        this.#reclaimer.later();
         wait = RUNTIME_RETRY.initialMs;
         for await (const _ of means.runtime.changes(signal)) await this.#relist();
         await clock.sleep(POLL_MS, signal);
@@ -234,55 +236,6 @@ export class PodLoop implements AsyncDisposable {
       }
     } catch (error) {
       if (!signal.aborted) throw error;
-    }
-  }
-
-  async #makeSandbox(make: () => Promise<void>): Promise<void> {
-    while (this.#reclaiming) await this.#reclaiming;
-    this.#making++;
-    try {
-      await make();
-    } catch (error) {
-      // Whatever cut it short, the runtime may not have let go of it yet.
-      this.#reclaimLater();
-      throw error;
-    } finally {
-      this.#making--;
-    }
-  }
-
-  #reclaimLater(): void {
-    const isDue = this.#reclaimsDue++ > 0;
-    if (isDue || this.#stop.signal.aborted) return; // not put off either, or one failure after another would do so for ever
-    this.#cancelReclaim = this.#options.clock.after(RECLAIM_AFTER_MS, () => {
-      const wasAskedAgain = this.#reclaimsDue > 1;
-      this.#reclaimsDue = 0;
-      if (this.#making === 0) this.#reclaiming ??= this.#reclaim().finally(() => (this.#reclaiming = undefined));
-      if (this.#making > 0 || wasAskedAgain) this.#reclaimLater();
-    });
-  }
-
-  async #reclaim(): Promise<void> {
-    const { means, log, reclaim } = this.#options;
-    const { signal } = this.#stop;
-    try {
-      const sandboxes = await means.runtime.listSandboxes(signal);
-      await reclaim?.(new Set(sandboxes.map(({ id }) => id)), signal);
-      if (!this.#options.cache.complete) return; // which pods there are is not known yet
-      await this.#sweep();
-      await this.#reclaimCgroups(new Set(sandboxes.map(({ podUid }) => podUid)), signal);
-    } catch (error) {
-      if (!signal.aborted) log.warn({ err: error }, "cannot reclaim what vanished sandboxes left");
-    }
-  }
-
-  /** A runtime that was still making a sandbox when its pod was taken down has made the pod's cgroup once more. */
-  async #reclaimCgroups(inRuntime: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-    const { cache, means, log } = this.#options;
-    for (const uid of await means.cgroups.uids(signal)) {
-      if (cache.pod(uid) || inRuntime.has(uid)) continue;
-      log.info({ uid }, "removing the cgroup of a pod that is no more");
-      await means.cgroups.remove(uid, signal);
     }
   }
 
@@ -394,7 +347,7 @@ export class PodLoop implements AsyncDisposable {
           continue;
         }
         if (step.do === "wait") continue;
-        if (step.do === "run-sandbox") await this.#makeSandbox(() => perform(step, performance, means, signal));
+        if (step.do === "run-sandbox") await this.#reclaimer.making(() => perform(step, performance, means, signal));
         else await perform(step, performance, means, signal);
       } catch (error) {
         signal.throwIfAborted();
@@ -534,22 +487,6 @@ export class PodLoop implements AsyncDisposable {
     return { pod: { metadata, spec: { containers } }, leaving: true, hash: "" };
   }
 
-  /** Finds folders of pods that neither the cloud nor the runtime knows. */
-  async #sweep(): Promise<void> {
-    const { cache, means, log } = this.#options;
-    try {
-      for (const uid of await entries(means.paths.podsDir)) if (!cache.pod(uid)) this.#queue.add(uid);
-      for (const folder of await entries(means.paths.logsDir)) {
-        const uid = folder.slice(folder.lastIndexOf("_") + 1);
-        if (cache.pod(uid) || this.#view.last.has(uid)) continue;
-        await rm(path.join(means.paths.logsDir, folder), { recursive: true, force: true });
-      }
-      for (const uid of cache.rememberedUids()) if (!cache.pod(uid)) this.#queue.add(uid);
-    } catch (error) {
-      log.warn({ err: error }, "cannot look for what pods of former times left");
-    }
-  }
-
   #tell(pod: Pod, text: EventText): void {
     const { namespace = "", name = "", uid = "" } = pod.metadata;
     this.#options.events.record({ kind: "Pod", namespace, name, uid }, text);
@@ -591,12 +528,3 @@ function reportOf(pod: Pod, facts: PodFacts, gone: boolean): Report {
 
 const statusOf = ({ status }: PodFacts): { status?: NonNullable<Pod["status"]> } =>
   status === undefined ? {} : { status };
-
-async function entries(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isMissingFile(error)) return [];
-    throw error;
-  }
-}
