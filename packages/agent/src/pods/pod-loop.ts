@@ -1,20 +1,19 @@
 import { existsSync } from "node:fs";
 import { KeyedQueue, type Clock, type Logger, type Requeue } from "@skerry/base";
 import type { Pod } from "@skerry/machinery/types";
-import type { ObjectName, Report } from "@skerry/wire";
+import type { ObjectName } from "@skerry/wire";
 import type { CachedPod, EdgeCache } from "../cache/edge-cache.ts";
 import type { EventRecorder, EventText } from "./events.ts";
-import { absorb, withoutBackoff, type PodFacts } from "./facts.ts";
+import { absorb, withoutBackoff } from "./facts.ts";
 import { blame, crashEvents, isRuntimeAway, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
 import { Looker } from "./look.ts";
-import type { Instant, ObservedPod } from "./observed.ts";
+import type { ObservedPod } from "./observed.ts";
 import { podDir } from "./paths.ts";
 import { perform, type Means, type Performance } from "./perform.ts";
 import { planPod, type WantedPod } from "./plan.ts";
-import { recall } from "./recall.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { PodRecords } from "./records.ts";
 import { RuntimeView, type RuntimePod } from "./runtime-view.ts";
-import { podStatus } from "./status.ts";
 import { containerOf, type Step } from "./steps.ts";
 import { gapEvents, gapsOf } from "./supported.ts";
 import { noTroubles, type Troubles } from "./troubles.ts";
@@ -44,8 +43,6 @@ const RESYNC_MS = 60_000;
 const POLL_MS = 5_000;
 /** The runtime went away: it may be back within a second or two, and pods that write much stand still until then. */
 const RUNTIME_RETRY = { initialMs: 200, maxMs: 2_000 };
-/** A disk that took no writes is tried again. */
-const UNSAVED_RETRY_MS = 5_000;
 /** Looks within one run of a pod before others get their turn. */
 const MAX_ROUNDS = 20;
 
@@ -59,8 +56,6 @@ interface PodMemory {
   basis: string;
   /** It was looked at in this life: what is known of it is of now. */
   isSeen: boolean;
-  /** Facts that could not be written, and what the cloud is to learn with them. */
-  unsaved: { report: Report | undefined } | undefined;
   /** Instances whose wait after a crash was told. */
   told: Set<string>;
 }
@@ -77,6 +72,7 @@ export class PodLoop implements AsyncDisposable {
   readonly #view: RuntimeView;
   readonly #looker: Looker;
   readonly #reclaimer: Reclaimer;
+  readonly #records: PodRecords;
   readonly #memory = new Map<string, PodMemory>();
   #runtimeName = "containerd";
   #tasks: Promise<unknown>[] = [];
@@ -87,6 +83,14 @@ export class PodLoop implements AsyncDisposable {
     const { means, cache, clock, random, log } = options;
     this.#view = new RuntimeView(means.runtime, this.#stop.signal);
     this.#looker = new Looker({ runtime: means.runtime, clock, paths: means.paths });
+    this.#records = new PodRecords({
+      cache,
+      clock,
+      log,
+      hostIps: () => means.node().hostIps,
+      runtimeName: () => this.#runtimeName,
+      lookAfter: (uid, ms) => this.#queue.addAfter(uid, ms),
+    });
     this.#reclaimer = new Reclaimer({
       means,
       cache,
@@ -158,12 +162,8 @@ export class PodLoop implements AsyncDisposable {
   }
 
   /** Queues what was last reported of each pod once more: the cloud has written over it. */
-  async reportAgain(): Promise<void> {
-    const { cache } = this.#options;
-    for (const [uid, { pod }] of cache.pods()) {
-      const facts = cache.facts(uid);
-      if (facts?.status) await cache.report(reportOf(pod, facts, facts.finished));
-    }
+  reportAgain(): Promise<void> {
+    return this.#records.reportAgain();
   }
 
   /** Aborts what is being done, at whatever point, and waits until it has ended. Pods go on. */
@@ -279,7 +279,7 @@ export class PodLoop implements AsyncDisposable {
     const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
     const prepared = memory.prepared !== "" && memory.prepared === preparationOf(cached, cache);
     const observed = await this.#looker.look(pod, listed, prepared, signal);
-    const before = cache.facts(uid) ?? recall(pod, now);
+    const before = this.#records.of(pod, now);
     const facts = absorb(before, pod, observed, now);
     const gaps = gapsOf(pod);
     const held = pod.spec?.hostNetwork ? "" : (this.#options.networkMissing?.() ?? "");
@@ -297,7 +297,8 @@ export class PodLoop implements AsyncDisposable {
     const isQuick = !acts.some((step) => step.do === "pull");
     // A pod that is about to start says so when it has; one that must wait for its images says so before.
     const isReported = acts.length === 0 || !isFirst || !isQuick || wanted.refused !== "";
-    await this.#save(isTold ? facts : { ...facts, told: true }, before, { wanted, observed, memory, now, isReported });
+    const circumstances = { wanted, observed, troubles: memory.troubles, now };
+    await this.#records.save(isTold ? facts : { ...facts, told: true }, circumstances, isReported);
 
     memory.isSeen = true;
     if (acts.length === 0) {
@@ -305,19 +306,25 @@ export class PodLoop implements AsyncDisposable {
       const wait = steps.find((step) => step.do === "wait");
       return wait ? { requeueAfterMs: wait.ms } : undefined;
     }
-    const failed = await this.#act(acts, { cached, wanted, observed, memory, signal, tell });
+    const failed = await this.#act(acts, { cached, observed, memory, signal, tell });
     if (!failed) return "again";
     // Looked at once more, now, so that what is reported is what failed.
-    await this.#afterFailure(uid, { cached, wanted, memory, signal });
+    await this.#afterFailure(uid, wanted, memory, signal);
     const isPull = [...memory.troubles.containers.values()].some((one) => one.reason === "ErrImagePull");
     return { requeueAfterMs: isPull ? PULL_FAILURE_SHOWN_MS : 500 };
   }
 
+  /** Carries the steps out in turn. Whether one failed, and so a part of the plan. */
   async #act(
     acts: Step[],
-    context: {
+    {
+      cached,
+      observed,
+      memory,
+      signal,
+      tell,
+    }: {
       cached: CachedPod;
-      wanted: WantedPod;
       observed: ObservedPod;
       memory: PodMemory;
       signal: AbortSignal;
@@ -325,7 +332,7 @@ export class PodLoop implements AsyncDisposable {
     },
   ): Promise<boolean> {
     const { cache, clock, log, means } = this.#options;
-    const { cached, observed, memory, signal, tell } = context;
+    const uid = cached.pod.metadata.uid ?? "";
     const ready = observed.sandboxes.find((sandbox) => sandbox.ready);
     const performance: Performance = {
       pod: cached.pod,
@@ -340,10 +347,11 @@ export class PodLoop implements AsyncDisposable {
       const container = containerOf(step);
       if (container !== undefined && failedContainers.has(container)) continue;
       signal.throwIfAborted();
-      log.debug({ pod: this.#nameOf(cached.pod.metadata.uid ?? ""), step }, "performing step");
+      log.debug({ pod: this.#nameOf(uid), step }, "performing step");
       try {
         if (step.do === "finish") {
-          await this.#finish(cached);
+          if (cached.leaving) await this.#forget(uid);
+          else await this.#records.finish(cached.pod);
           continue;
         }
         if (step.do === "wait") continue;
@@ -352,7 +360,7 @@ export class PodLoop implements AsyncDisposable {
       } catch (error) {
         signal.throwIfAborted();
         if (isRuntimeAway(error)) throw error;
-        log.info({ pod: this.#nameOf(cached.pod.metadata.uid ?? ""), step, err: error }, "a step failed");
+        log.info({ pod: this.#nameOf(uid), step, err: error }, "a step failed");
         for (const text of blame(step, error, memory.troubles, clock.monotonic())) tell(text);
         if (container === undefined) return true;
         failedContainers.add(container);
@@ -366,113 +374,18 @@ export class PodLoop implements AsyncDisposable {
     return failedContainers.size > 0;
   }
 
-  async #afterFailure(
-    uid: string,
-    {
-      cached,
-      wanted,
-      memory,
-      signal,
-    }: { cached: CachedPod; wanted: WantedPod; memory: PodMemory; signal: AbortSignal },
-  ): Promise<void> {
-    const { cache, clock } = this.#options;
-    const listed = (await this.#view.take()).get(uid);
-    const observed = await this.#looker.look(cached.pod, listed, memory.prepared !== "", signal);
-    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
-    const before = cache.facts(uid) ?? recall(cached.pod, now);
-    const facts = absorb(before, cached.pod, observed, now);
-    await this.#save(facts, before, { wanted, observed, memory, now, isReported: true });
-  }
-
-  /** Keeps what is new, and queues the status when it is another than the last. */
-  async #save(
-    facts: PodFacts,
-    before: PodFacts,
-    context: { wanted: WantedPod; observed: ObservedPod; memory: PodMemory; now: Instant; isReported: boolean },
-  ): Promise<void> {
-    const { cache, means, log } = this.#options;
-    const { wanted, observed, memory, now, isReported } = context;
+  async #afterFailure(uid: string, wanted: WantedPod, memory: PodMemory, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
     const { pod } = wanted;
-    let report: Report | undefined;
-    let next = facts;
-    if (isReported && !facts.finished) {
-      const status = podStatus({
-        pod,
-        refused: wanted.refused,
-        observed,
-        facts,
-        troubles: memory.troubles,
-        hostIps: means.node().hostIps,
-        runtimeName: this.#runtimeName,
-        now,
-      });
-      if (JSON.stringify(status) !== JSON.stringify(facts.status)) {
-        next = { ...facts, status };
-        report = reportOf(pod, next, false);
-      }
-    }
-    // A pod that was never reported and of which nothing has run leaves nothing to remember, but what was told once.
-    const isBlank =
-      before.status === undefined &&
-      report === undefined &&
-      next.told === before.told &&
-      Object.keys(next.containers).length === 0;
-    if ((next === cache.facts(next.uid) && !memory.unsaved) || isBlank) return;
-    report ??= memory.unsaved?.report;
-    try {
-      await cache.saveFacts(next, report);
-      memory.unsaved = undefined;
-    } catch (error) {
-      // A full disk must not keep a crashed container from being restarted: remembered in memory, written when it can be.
-      cache.holdFacts(next);
-      memory.unsaved = { report };
-      this.#queue.addAfter(next.uid, UNSAVED_RETRY_MS);
-      log.warn({ pod: this.#nameOf(next.uid), err: error }, "cannot write what is to be remembered of the pod");
-    }
-  }
-
-  /** Nothing of the pod is left here: the cloud may forget a deleted one, and this cache one that the cloud has forgotten. */
-  async #finish(cached: CachedPod): Promise<void> {
-    const { cache, clock } = this.#options;
-    const uid = cached.pod.metadata.uid ?? "";
-    if (cached.leaving) {
-      await this.#forget(uid);
-      return;
-    }
+    const listed = (await this.#view.take()).get(uid);
+    const observed = await this.#looker.look(pod, listed, memory.prepared !== "", signal);
     const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
-    const facts = cache.facts(uid) ?? recall(cached.pod, now);
-    const hasFailed = Object.values(facts.containers).some((container) => container.ended?.exitCode !== 0);
-    const final: PodFacts = {
-      ...facts,
-      finished: true,
-      final: facts.final ?? { phase: hasFailed ? "Failed" : "Succeeded" },
-    };
-    const observed: ObservedPod = {
-      sandboxes: [],
-      containers: [],
-      images: new Map(),
-      prepared: false,
-      residue: false,
-      logs: false,
-    };
-    const { means } = this.#options;
-    const status = podStatus({
-      pod: cached.pod,
-      refused: "",
-      observed,
-      facts: final,
-      troubles: noTroubles(),
-      hostIps: means.node().hostIps,
-      runtimeName: this.#runtimeName,
-      now,
-    });
-    const done = { ...final, status };
-    await cache.saveFacts(done, reportOf(cached.pod, done, true));
+    const facts = absorb(this.#records.of(pod, now), pod, observed, now);
+    await this.#records.save(facts, { wanted, observed, troubles: memory.troubles, now }, true);
   }
 
   async #forget(uid: string): Promise<void> {
-    const { cache } = this.#options;
-    if (cache.facts(uid) || cache.pod(uid)?.leaving) await cache.forgetPod(uid);
+    await this.#records.forget(uid);
     this.#memory.delete(uid);
     this.#queue.forget(uid);
   }
@@ -501,7 +414,6 @@ export class PodLoop implements AsyncDisposable {
         run: undefined,
         basis: "",
         isSeen: false,
-        unsaved: undefined,
         told: new Set(),
       };
       this.#memory.set(uid, memory);
@@ -519,12 +431,3 @@ export class PodLoop implements AsyncDisposable {
 class SupersededError extends Error {
   override name = "SupersededError";
 }
-
-function reportOf(pod: Pod, facts: PodFacts, gone: boolean): Report {
-  const { namespace = "", name = "", uid = "" } = pod.metadata;
-  const object: Pod = { apiVersion: "v1", kind: "Pod", metadata: { namespace, name, uid }, ...statusOf(facts) };
-  return { resource: "pods", namespace, name, uid, gone, bytes: Buffer.from(JSON.stringify(object)) };
-}
-
-const statusOf = ({ status }: PodFacts): { status?: NonNullable<Pod["status"]> } =>
-  status === undefined ? {} : { status };
