@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import path from "node:path";
 import tls, { type TLSSocket } from "node:tls";
@@ -195,6 +196,22 @@ describe("edge", () => {
     clock.aheadMs = -8 * YEAR_MS;
     await using edge = tlsEdge(cloud, identity, { clock });
     await edge.synced();
+  });
+
+  it("goes on while the hub gets another certificate, and finds it good when it comes back", async () => {
+    await using cloud = await new Cloud().start();
+    await using edge = tlsEdge(cloud, await cloud.join("n1"));
+    await edge.synced();
+    const link = cloud.hub.sessions.locate("n1");
+    const renewed = leaf(cloud.authority);
+    cloud.hub.renewCertificate(renewed, randomBytes(48));
+    assert.equal(cloud.hub.sessions.locate("n1"), link);
+    const socket = tls.connect({ ...cloud.address, rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    assert.equal(socket.getPeerX509Certificate()?.serialNumber, renewed.certificate.serialNumber);
+    socket.destroy();
+    link?.close({ reason: "shutdown", message: "again" });
+    await eventually(() => ![undefined, link].includes(cloud.hub.sessions.locate("n1")));
   });
 
   it("renews its certificate over the link when a third of its life is left", async () => {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { keyToPem, silentLogger, systemClock, toPem, type Clock, type Identity, type Logger } from "@skerry/base";
 import type { Client, Informer, Informers } from "@skerry/client";
 import { kinds, serviceUnavailable } from "@skerry/machinery";
@@ -63,7 +63,7 @@ export interface HubOptions {
   /** 0: any free one, see `port`. Absent: nothing is listened on, and links come by `accept` alone. */
   port?: number;
   heartbeatMs?: number;
-  /** 48 bytes, shared by replicas and kept over restarts, so that edges resume their TLS sessions; see `setTicketKeys` to rotate them. */
+  /** 48 bytes, shared by replicas and kept over restarts, so that edges resume their TLS sessions; see `renewCertificate` to rotate them. */
   ticketKeys?: Buffer;
   /** Holds lanes to their share of a node's link. */
   budgetFor?: (node: string) => LaneBudget | undefined;
@@ -119,10 +119,7 @@ export class Hub implements AsyncDisposable {
       this.#duplicates.report(node);
     });
     this.#server = https.createServer({
-      key: keyToPem(options.server.key),
-      cert: toPem("CERTIFICATE", options.server.certificate.raw),
-      ca: toPem("CERTIFICATE", options.authority.certificate.raw),
-      minVersion: "TLSv1.3",
+      ...this.#secureContext(options.server),
       requestCert: true,
       // We look at every certificate ourselves, and can then say what is wrong with it.
       rejectUnauthorized: false,
@@ -158,9 +155,9 @@ export class Hub implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Changes the keys of TLS session tickets: 48 bytes. */
-  setTicketKeys(keys: Buffer): void {
-    this.#server.setTicketKeys(keys);
+  /** Shows another certificate to whoever connects from now on, under other keys of TLS session tickets (48 bytes). Links go on. */
+  renewCertificate(server: Identity, ticketKeys: Buffer): void {
+    this.#server.setSecureContext({ ...this.#secureContext(server), ticketKeys });
   }
 
   /**
@@ -231,6 +228,15 @@ export class Hub implements AsyncDisposable {
     await Promise.all(this.#running);
     this.#server.closeAllConnections();
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #secureContext({ key, certificate }: Identity): SecureContextOptions {
+    return {
+      key: keyToPem(key),
+      cert: toPem("CERTIFICATE", certificate.raw),
+      ca: toPem("CERTIFICATE", this.#options.authority.certificate.raw),
+      minVersion: "TLSv1.3",
+    };
   }
 
   /** What must have ended before the hub has. */

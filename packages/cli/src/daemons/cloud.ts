@@ -76,6 +76,8 @@ export class Cloud implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #stack = new AsyncDisposableStack();
   #started: Running | undefined;
+  /** Where the administrator's kubeconfig was written. */
+  #kubeconfig: string | undefined;
 
   constructor(options: CloudOptions) {
     this.#options = options;
@@ -231,8 +233,9 @@ export class Cloud implements AsyncDisposable {
     };
   }
 
-  /** The administrator's kubeconfig, in a file that its owner alone reads; whoever it was given to keeps it. */
+  /** The administrator's kubeconfig, in a file that its owner alone reads; whoever it was given to keeps it. Written again before it ends. */
   async writeKubeconfig(file: string): Promise<void> {
+    this.#kubeconfig = file;
     const text = kubeconfigText(this.access());
     const kept = await stat(file).catch((error: unknown) => {
       if (isMissingFile(error)) return undefined;
@@ -261,16 +264,17 @@ export class Cloud implements AsyncDisposable {
 
   /**
    * Once a day: new keys for TLS session tickets, so that what is recorded today cannot be read with a key stolen later, and
-   * the API's certificate made anew before it ends.
+   * certificates made anew before they end: the API's, the hub's and the administrator's.
    */
   #keepFresh(hub: Hub, server: ApiServer): void {
     const { dir, log } = this.#options;
     const refresh = async (): Promise<void> => {
-      const tickets = randomBytes(TICKET_KEY_BYTES);
-      hub.setTicketKeys(tickets);
-      await writeFileAtomic(ticketFile(dir), tickets, { mode: 0o600 });
+      await writeFileAtomic(ticketFile(dir), randomBytes(TICKET_KEY_BYTES), { mode: 0o600 });
       const keys = await loadKeys(dir, this.#clock);
+      hub.renewCertificate(keys.hub, keys.tickets);
       server.renewCertificate(chainOf(keys), keyToPem(keys.server.key));
+      this.#running.keys = keys;
+      if (this.#kubeconfig !== undefined) await this.writeKubeconfig(this.#kubeconfig);
     };
     let cancel = (): void => {};
     const later = (): void => {
