@@ -51,7 +51,7 @@ export class LogReader {
       const unseen = await this.#unseen();
       const newest = unseen.at(-1);
       // Copied, and not yet emptied. It changes once more when it is, and then somebody asks again.
-      if (newest && size >= newest.size) return;
+      if (newest && (await log.stat()).size >= newest.size) return;
       if (unseen[0]) {
         yield* this.#read(unseen[0]);
         continue;
@@ -85,16 +85,18 @@ export class LogReader {
 
   /** The older parts there are, oldest first. */
   async #parts(): Promise<Part[]> {
-    const parts: Part[] = [];
-    for (const file of olderPartsOf(this.#file)) {
+    const parts = new Map<string, Part>();
+    // Looked for from the newest on: parts only get older, so none slips by, and one that is met twice is where it was met last.
+    for (const file of olderPartsOf(this.#file).toReversed()) {
       try {
         const stats = await stat(file);
-        parts.push({ file, id: idOf(stats), size: stats.size });
+        const id = idOf(stats);
+        parts.set(id, { file, id, size: stats.size });
       } catch (error) {
         if (!isMissingFile(error)) throw error;
       }
     }
-    return parts;
+    return [...parts.values()].toReversed();
   }
 }
 
