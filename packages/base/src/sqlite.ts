@@ -16,6 +16,11 @@ export interface DatabaseOptions {
   busyTimeoutMs?: number;
   /** The most memory that cached pages take, in KiB. SQLite's own default is 2000. */
   cacheKiB?: number;
+  /**
+   * No other connection uses the file while this one does: it needs no shared memory beside it, and opens on a disk that is full.
+   * Whoever comes second gets `busy`.
+   */
+  exclusive?: boolean;
   /** Looks at the database before anything in it is changed; a throw closes it again. */
   accept?: (database: Database) => void;
 }
@@ -25,9 +30,11 @@ export interface DatabaseOptions {
  * so that what was committed survives a power cut. Throws SQLite's error, see `sqliteErrorOf`.
  */
 export function openDatabase(file: string, options: DatabaseOptions = {}): Database {
-  const { busyTimeoutMs = 5000, cacheKiB = 2000, accept } = options;
+  const { busyTimeoutMs = 5000, cacheKiB = 2000, exclusive = false, accept } = options;
   const database = new DatabaseSync(file, { timeout: busyTimeoutMs });
   try {
+    // Before the log is used for the first time: shared memory is not given back.
+    if (exclusive) database.exec("PRAGMA locking_mode = EXCLUSIVE");
     accept?.(database);
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
     database.exec(`PRAGMA cache_size = -${Math.trunc(cacheKiB)};`);

@@ -66,10 +66,10 @@ class DamagedError extends Error {
 function openChecked<T>(file: string, read: (database: Database) => T): T {
   // It holds Secrets, and SQLite gives its other files the mode of this one.
   closeSync(openSync(file, "a", 0o600));
-  const database = openDatabase(file, { cacheKiB: 512, busyTimeoutMs: 1000 });
+  const database = openDatabase(file, { cacheKiB: 512, busyTimeoutMs: 1000, exclusive: true });
   try {
-    // One process has it: no shared memory is needed, and a second agent on the same data is refused.
-    database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT; PRAGMA wal_autocheckpoint = 256;");
+    // Takes the lock, so that a second agent on the same data is refused.
+    database.exec("BEGIN IMMEDIATE; COMMIT; PRAGMA wal_autocheckpoint = 256;");
     const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
     if (version > FORMAT) {
       throw new Error(

@@ -33,6 +33,7 @@ const SOON_MS = 50;
 const NOTE = "nodeStatus";
 /** And of which Node. */
 const UID_NOTE = "nodeUid";
+const CANNOT_REPORT = "cannot report the node's state";
 
 /**
  * Keeps the edge's Node current: looks at machine and runtime every few seconds and reports what changed, and only that. Whether
@@ -53,13 +54,13 @@ export class NodeReporter implements AsyncDisposable {
 
   /** Looks once, and then again and again. */
   async start(): Promise<void> {
-    const { cache, nodeUid } = this.#options;
-    if (nodeUid !== undefined && cache.note(UID_NOTE) !== nodeUid) {
-      // Joined anew: what was reported, was reported of a Node that is gone.
-      await cache.setNote(NOTE, "");
-      await cache.setNote(UID_NOTE, nodeUid);
+    try {
+      await this.look();
+    } catch (error) {
+      // Pods must run on a disk that takes no writes, too.
+      if (!this.#machine) throw error;
+      this.#options.log.warn({ err: error }, CANNOT_REPORT);
     }
-    await this.look();
     this.#running ??= this.#run();
   }
 
@@ -87,11 +88,13 @@ export class NodeReporter implements AsyncDisposable {
 
   /** Looks at machine and runtime and reports what is new; or everything, where the cloud has written over what was reported. */
   async look({ again = false }: { again?: boolean } = {}): Promise<void> {
-    const { cache, clock, nodeName, version, maxPods = MAX_PODS } = this.#options;
+    const { cache, clock, nodeName, nodeUid, version, maxPods = MAX_PODS } = this.#options;
     this.#machine = await this.#options.readMachine();
     await this.#lookAtRuntime();
-    const note = cache.note(NOTE);
-    const before = note === undefined || note === "" ? undefined : (JSON.parse(note) as NodeStatus);
+    // Joined anew: what was reported, was reported of a Node that is gone.
+    const isOther = nodeUid !== undefined && cache.note(UID_NOTE) !== nodeUid;
+    const note = isOther ? undefined : cache.note(NOTE);
+    const before = note === undefined ? undefined : (JSON.parse(note) as NodeStatus);
     const problems = [
       ...this.#runtimeProblems.map((problem) => `container runtime is not ready: ${problem}`),
       ...this.#networkProblems.map((problem) => `container runtime network not ready: ${problem}`),
@@ -113,6 +116,7 @@ export class NodeReporter implements AsyncDisposable {
     await cache.report({ resource: "nodes", namespace: "", name: nodeName, uid: "", gone: false, bytes });
     // After the report: cut off between the two, it is reported twice, which is better than never.
     await cache.setNote(NOTE, JSON.stringify(status));
+    if (isOther) await cache.setNote(UID_NOTE, nodeUid);
   }
 
   async #lookAtRuntime(): Promise<void> {
@@ -154,7 +158,7 @@ export class NodeReporter implements AsyncDisposable {
       try {
         await this.look();
       } catch (error) {
-        log.warn({ err: error }, "cannot report the node's state");
+        log.warn({ err: error }, CANNOT_REPORT);
       }
     }
   }

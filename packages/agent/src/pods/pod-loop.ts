@@ -4,7 +4,7 @@ import type { Pod } from "@skerry/machinery/types";
 import type { ObjectName } from "@skerry/wire";
 import type { CachedPod, EdgeCache } from "../cache/edge-cache.ts";
 import type { EventRecorder, EventText } from "./events.ts";
-import { absorb, withoutBackoff } from "./facts.ts";
+import { absorb } from "./facts.ts";
 import { blame, crashEvents, isRuntimeAway, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
 import { Looker } from "./look.ts";
 import type { ObservedPod } from "./observed.ts";
@@ -120,8 +120,7 @@ export class PodLoop implements AsyncDisposable {
     const { cache, bootId, log } = this.#options;
     if (cache.note("bootId") !== bootId) {
       log.info({ bootId }, "the machine was booted since this agent last ran");
-      await cache.rewriteFacts(withoutBackoff);
-      await cache.setNote("bootId", bootId);
+      await this.#records.dropBackoff(bootId);
     }
     this.#unsubscribe = cache.onChange((changed) => this.#cacheChanged(changed));
     this.#queue.start();

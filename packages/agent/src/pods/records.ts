@@ -2,7 +2,7 @@ import type { Clock, Logger } from "@skerry/base";
 import type { Pod, PodStatus } from "@skerry/machinery/types";
 import type { Report } from "@skerry/wire";
 import type { EdgeCache } from "../cache/edge-cache.ts";
-import type { PodFacts } from "./facts.ts";
+import { withoutBackoff, type PodFacts } from "./facts.ts";
 import type { Instant, ObservedPod } from "./observed.ts";
 import type { WantedPod } from "./plan.ts";
 import { recall } from "./recall.ts";
@@ -91,6 +91,21 @@ export class PodRecords {
     const status = this.#status(final, { wanted, observed: NOTHING, troubles: noTroubles(), now });
     const done = { ...final, status };
     await cache.saveFacts(done, reportOf(done, true));
+  }
+
+  /** What ended by a reboot did not crash: no pod waits for that. Done once for each boot, or more often where no disk remembers it. */
+  async dropBackoff(bootId: string): Promise<void> {
+    const { cache, log } = this.#options;
+    try {
+      await cache.rewriteFacts(withoutBackoff);
+      await cache.setNote("bootId", bootId);
+    } catch (error) {
+      for (const [uid] of cache.pods()) {
+        const facts = cache.facts(uid);
+        if (facts) cache.holdFacts(withoutBackoff(facts));
+      }
+      log.warn({ err: error }, "cannot write that the machine was booted");
+    }
   }
 
   /** Queues what was last reported of each pod once more: the cloud has written over it. */
