@@ -335,6 +335,30 @@ describe("link", () => {
     assert.equal((await cloud.pod("web"))?.status?.phase, "Running");
   });
 
+  it("takes what is told of a pod and of the one whose name it has for two things", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const pod = await cloud.createPod("web", "n1");
+    await using edge = tlsEdge(cloud, identity);
+    await edge.synced();
+    const gate = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    cloud.api.beforeWrite = (kind) => {
+      if (kind.kind !== "Pod") return undefined;
+      reached.resolve();
+      return gate.promise;
+    };
+    await edge.reportPod(pod, { phase: "Pending" });
+    await reached.promise;
+    await edge.reportPod(pod, { phase: "Running" });
+    const former = { ...pod, metadata: { ...pod.metadata, uid: "00000000-0000-4000-8000-00000000000f" } };
+    await edge.reportPod(former, { phase: "Failed" });
+    await cloud.hub.request("n1", { method: "GET", path: "/" }, never); // answered behind the reports
+    gate.resolve();
+    await eventually(() => edge.cache.reports.after(0, 1).length === 0);
+    assert.equal((await cloud.pod("web"))?.status?.phase, "Running");
+  });
+
   it("keeps reports through an API that fails, and loses none", async () => {
     await using cloud = await new Cloud().start();
     const identity = await cloud.join("n1");

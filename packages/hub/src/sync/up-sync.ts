@@ -52,7 +52,8 @@ export class UpSync {
   report(seq: number, report: Report): void {
     this.#reports.arrived(seq);
     if (this.#reports.open > MAX_OPEN) throw new MalformedFrameError(`More than ${MAX_OPEN} reports are open`);
-    const id = objectId(report);
+    // Another of the same name is another object.
+    const id = `${objectId(report)}/${report.uid}`;
     if (this.#waiting.has(id)) {
       const seqs = this.#waiting.get(id)?.seqs ?? [];
       this.#waiting.set(id, { report, seqs: [...seqs, seq] });
