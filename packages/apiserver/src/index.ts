@@ -29,7 +29,6 @@ export { defaultAdmission } from "./admission/default-admission.ts";
 export type { EscalationCheck } from "./admission/privilege-escalation.ts";
 export { bootstrap } from "./bootstrap.ts";
 export { inProcessClient, type InProcessClientOptions } from "./in-process.ts";
-export { unsupportedFields, type UnsupportedField } from "./kinds/pod/unsupported.ts";
 export { kindRows } from "./kinds/rows.ts";
 export { Expiry, type ExpiryOptions } from "./registry/expiry.ts";
 export type { ActRow, KindRow, StreamRow, SubresourceRow, ViewRow } from "./registry/kind-row.ts";

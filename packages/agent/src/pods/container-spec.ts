@@ -1,3 +1,4 @@
+import { volumeKind } from "../volumes/contents.ts";
 import type { Container, Pod, VolumeMount } from "@skerry/machinery/types";
 import type { ContainerSpec, ImageStatus, Mount } from "../runtime/runtime.ts";
 import { ContainerConfigError } from "./config-error.ts";
@@ -6,7 +7,6 @@ import { expand } from "./expand.ts";
 import { containerLog, hostsFile, subPathDir, terminationFile, volumeDir, type PodPaths } from "./paths.ts";
 import { containerResources } from "./resources.ts";
 import { containerSecurity } from "./security.ts";
-import { volumeKind } from "./supported.ts";
 
 export interface ContainerSpecInput {
   pod: Pod;

@@ -42,6 +42,11 @@ export function volumeContents(pod: Pod, volume: Volume, source: ConfigSource, f
   return files;
 }
 
+/** The name of the one source that the volume has; `emptyDir` when it says none. */
+export function volumeKind(volume: Volume): string {
+  return Object.keys(volume).find((key) => key !== "name") ?? "emptyDir";
+}
+
 /** The ConfigMaps and Secrets whose change changes what containers of the pod see in files: `configmaps/name`, `secrets/name`. */
 export function volumeReferences(pod: Pod): Set<string> {
   const names = new Set<string>();

@@ -4,6 +4,8 @@ import {
   matchesSelector,
   selectorOf,
   StatusError,
+  unsupportedFields,
+  unsupportedText,
   validateAnnotations,
   validateLabels,
   validateLabelSelector,
@@ -15,7 +17,6 @@ import type { Column } from "../api.ts";
 import { equalOrEmpty } from "../registry/json.ts";
 import { orNone, wideColumn } from "./columns.ts";
 import { defaultPodSpec } from "./pod/defaults.ts";
-import { unsupportedFields, unsupportedText } from "./pod/unsupported.ts";
 import { nonNegative } from "./pod/validate-container.ts";
 import { validatePodSpec } from "./pod/validate.ts";
 

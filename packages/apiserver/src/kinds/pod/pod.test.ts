@@ -4,7 +4,6 @@ import { deepFreeze, type FieldError } from "@skerry/machinery";
 import type { Container, Pod, PodSpec } from "@skerry/machinery/types";
 import { defaultPod, hasLatestTag } from "./defaults.ts";
 import { qosClassOf } from "./qos.ts";
-import { unsupportedFields } from "./unsupported.ts";
 import { validatePodUpdate } from "./validate-update.ts";
 import { validatePod } from "./validate.ts";
 
@@ -240,40 +239,6 @@ describe("validatePodUpdate()", () => {
     assert.deepEqual(
       problems((spec) => spec.containers.push({ name: "d", image: "i" })),
       ["spec.containers: Forbidden: pod updates may not add or remove containers"],
-    );
-  });
-});
-
-describe("unsupportedFields()", () => {
-  it("finds nothing in a pod that needs nothing special", () => {
-    const pod = podOf({
-      volumes: [{ name: "v", configMap: { name: "m" } }],
-      hostNetwork: true,
-      nodeSelector: { a: "b" },
-    });
-    assert.deepEqual(unsupportedFields(defaulted(pod)), []);
-  });
-
-  it("names each field that has no effect", () => {
-    const pod = podOf({
-      initContainers: [{ name: "i", image: "i" }],
-      affinity: {},
-      containers: [{ name: "c", image: "i", readinessProbe: {}, lifecycle: {} }],
-      volumes: [
-        { name: "p", persistentVolumeClaim: { claimName: "x" } },
-        { name: "t", projected: { sources: [{ serviceAccountToken: { path: "token" } }] } },
-      ],
-    });
-    assert.deepEqual(
-      unsupportedFields(pod).map(({ path }) => path),
-      [
-        "spec.initContainers",
-        "spec.affinity",
-        "spec.containers[c].readinessProbe",
-        "spec.containers[c].lifecycle",
-        "spec.volumes[p].persistentVolumeClaim",
-        "spec.volumes[t].projected.serviceAccountToken",
-      ],
     );
   });
 });

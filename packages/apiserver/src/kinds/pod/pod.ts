@@ -1,4 +1,4 @@
-import { kinds, type Kind } from "@skerry/machinery";
+import { kinds, unsupportedFields, unsupportedText, type Kind } from "@skerry/machinery";
 import type { Eviction, Pod } from "@skerry/machinery/types";
 import { equalOrEmpty } from "../../registry/json.ts";
 import type { ActRow, KindRow } from "../../registry/kind-row.ts";
@@ -7,7 +7,6 @@ import { bindingRow } from "./binding.ts";
 import { podColumns } from "./columns.ts";
 import { defaultPod } from "./defaults.ts";
 import { qosClassOf } from "./qos.ts";
-import { describeUnsupported } from "./unsupported.ts";
 import { validatePodUpdate } from "./validate-update.ts";
 import { validatePod } from "./validate.ts";
 
@@ -53,7 +52,7 @@ export const podRow = (now: () => number): KindRow<Pod> => ({
   },
   validate: validatePod,
   validateUpdate: validatePodUpdate,
-  unsupported: describeUnsupported,
+  unsupported: (pod) => unsupportedFields(pod).map(unsupportedText),
   gracePeriod: (pod, asked) => {
     const phase = pod.status?.phase;
     // Nothing runs that could be stopped gracefully.
