@@ -1,4 +1,5 @@
 import { KeyedQueue, silentLogger, type Clock, type Logger, type Requeue } from "@skerry/base";
+import type { Client, Informers } from "@skerry/client";
 import { isConflict, keyString, statusOf, type ObjectKey } from "@skerry/machinery";
 
 /** An error that trying again cannot mend, so that the key rests until it changes. */
@@ -12,24 +13,32 @@ export class TerminalError extends Error {
  */
 export type Reconcile = (key: ObjectKey, signal: AbortSignal) => Promise<Requeue | void>;
 
-export interface ControllerOptions {
-  /** As it stands in logs: `deployment`. */
-  name: string;
-  reconcile: Reconcile;
-  workers?: number;
+/** What every controller works with. */
+export interface Surroundings {
+  client: Client;
+  informers: Informers;
   clock?: Clock;
   random?: () => number;
   log?: Logger;
+}
+
+export interface ControllerOptions extends Pick<Surroundings, "clock" | "random" | "log"> {
+  /** As it stands in logs: `deployment`. */
+  name: string;
+  reconcile: Reconcile;
+  /** How many keys are worked on at once. */
+  workers?: number;
 }
 
 /** Runs a reconcile for each key that is enqueued, never twice at once for one key, again after a failure. */
 export class Controller implements AsyncDisposable {
   readonly name: string;
   readonly #queue: KeyedQueue;
+  readonly #subscriptions: (() => void)[] = [];
 
   constructor(options: ControllerOptions) {
+    const { log = silentLogger, workers = 4 } = options;
     this.name = options.name;
-    const log = options.log ?? silentLogger;
     this.#queue = new KeyedQueue({
       run: (key, signal) => options.reconcile(parseKey(key), signal),
       isTerminal: (error) => error instanceof TerminalError,
@@ -41,7 +50,7 @@ export class Controller implements AsyncDisposable {
           "reconcile failed",
         );
       },
-      ...(options.workers !== undefined && { workers: options.workers }),
+      workers,
       ...(options.clock && { clock: options.clock }),
       ...(options.random && { random: options.random }),
     });
@@ -55,7 +64,9 @@ export class Controller implements AsyncDisposable {
     this.#queue.addAfter(keyString(key), ms);
   }
 
-  start(): void {
+  /** Begins to work. `subscriptions` end what enqueues keys, and are called when the controller ends. */
+  start(...subscriptions: (() => void)[]): void {
+    this.#subscriptions.push(...subscriptions);
     this.#queue.start();
   }
 
@@ -65,6 +76,7 @@ export class Controller implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const end of this.#subscriptions) end();
     await this.#queue[Symbol.asyncDispose]();
   }
 }

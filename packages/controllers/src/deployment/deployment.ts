@@ -1,5 +1,5 @@
-import { silentLogger, systemClock, type Clock, type Logger, type Requeue } from "@skerry/base";
-import type { Client, Informer, Informers } from "@skerry/client";
+import { systemClock, type Clock, type Requeue } from "@skerry/base";
+import type { Client, Informer } from "@skerry/client";
 import {
   apiVersionOf,
   isAlreadyExists,
@@ -12,7 +12,7 @@ import {
 } from "@skerry/machinery";
 import type { Deployment, Pod, PodTemplateSpec, ReplicaSet } from "@skerry/machinery/types";
 import { mayAdopt } from "../adoption.ts";
-import { Controller } from "../controller.ts";
+import { Controller, type Surroundings } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
 import { LAG_MS, OwnWrites } from "../own-writes.ts";
 import { controllerOf } from "../pods.ts";
@@ -39,13 +39,8 @@ import {
 import { deadlineLeftMs, statusOfDeployment, type Progress } from "./status.ts";
 import { HASH_LABEL, sameTemplate, templateHash } from "./template-hash.ts";
 
-export interface DeploymentControllerOptions {
-  client: Client;
-  informers: Informers;
+export interface DeploymentControllerOptions extends Surroundings {
   events: EventRecorder;
-  clock?: Clock;
-  random?: () => number;
-  log?: Logger;
 }
 
 /** Annotations of a deployment that its sets do not take over. */
@@ -74,7 +69,6 @@ export class DeploymentController implements AsyncDisposable {
   readonly #controller: Controller;
   /** Sets that we wrote, by deployment. */
   readonly #written: OwnWrites;
-  readonly #ends: (() => void)[] = [];
 
   constructor(options: DeploymentControllerOptions) {
     this.#client = options.client;
@@ -94,17 +88,14 @@ export class DeploymentController implements AsyncDisposable {
     this.#events = options.events;
     this.#clock = options.clock ?? systemClock;
     this.#controller = new Controller({
+      ...options,
       name: "deployment",
-      workers: 4,
       reconcile: (key, signal) => this.#reconcile(key, signal),
-      clock: this.#clock,
-      log: options.log ?? silentLogger,
-      ...(options.random && { random: options.random }),
     });
   }
 
   start(): void {
-    this.#ends.push(
+    this.#controller.start(
       this.#deployments.onChange((key, current, previous) => {
         const gone = previous?.decode().metadata.uid;
         if (gone !== undefined && gone !== current?.decode().metadata.uid) this.#written.forget(gone);
@@ -127,11 +118,9 @@ export class DeploymentController implements AsyncDisposable {
         if (deployment) this.#controller.enqueue({ namespace: key.namespace, name: deployment.name });
       }),
     );
-    this.#controller.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const end of this.#ends) end();
     await this.#controller[Symbol.asyncDispose]();
   }
 

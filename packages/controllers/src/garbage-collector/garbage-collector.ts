@@ -1,5 +1,5 @@
-import { KeyedQueue, silentLogger, type Clock, type Logger } from "@skerry/base";
-import type { Client, Informer, Informers } from "@skerry/client";
+import { KeyedQueue, silentLogger } from "@skerry/base";
+import type { Client, Informer } from "@skerry/client";
 import {
   isConflict,
   isNotFound,
@@ -10,19 +10,14 @@ import {
   type ObjectKey,
   type OwnerReference,
 } from "@skerry/machinery";
-import { parseKey } from "../controller.ts";
+import { parseKey, type Surroundings } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
 import { unlessGone } from "../writes.ts";
 
-export interface GarbageCollectorOptions {
-  client: Client;
-  informers: Informers;
+export interface GarbageCollectorOptions extends Surroundings {
   events: EventRecorder;
   /** Every kind that can own or be owned: what can be listed, watched and deleted. */
   kinds: readonly Kind[];
-  clock?: Clock;
-  random?: () => number;
-  log?: Logger;
 }
 
 const FOREGROUND = "foregroundDeletion";

@@ -1,20 +1,15 @@
-import { silentLogger, systemClock, timestamp, type Clock, type Logger, type Requeue } from "@skerry/base";
-import type { Client, Informer, Informers } from "@skerry/client";
+import { systemClock, timestamp, type Clock, type Requeue } from "@skerry/base";
+import type { Client, Informer } from "@skerry/client";
 import { kinds, type Kind, type ObjectKey } from "@skerry/machinery";
 import type { ConfigMap, Namespace, NamespaceCondition, ServiceAccount } from "@skerry/machinery/types";
-import { Controller } from "../controller.ts";
+import { Controller, type Surroundings } from "../controller.ts";
 import { unlessChanged, unlessThere } from "../writes.ts";
 
-export interface NamespaceControllerOptions {
-  client: Client;
-  informers: Informers;
+export interface NamespaceControllerOptions extends Surroundings {
   /** Every namespaced kind that can be listed and deleted. */
   contents: readonly Kind[];
   /** What pods check the API's certificate with, PEM; published in each namespace. */
   rootCa: string;
-  clock?: Clock;
-  random?: () => number;
-  log?: Logger;
 }
 
 const ROOT_CA_NAME = "kube-root-ca.crt";
@@ -34,7 +29,6 @@ export class NamespaceController implements AsyncDisposable {
   readonly #rootCa: string;
   readonly #clock: Clock;
   readonly #controller: Controller;
-  readonly #ends: (() => void)[] = [];
 
   constructor(options: NamespaceControllerOptions) {
     this.#client = options.client;
@@ -45,19 +39,16 @@ export class NamespaceController implements AsyncDisposable {
     this.#rootCa = options.rootCa;
     this.#clock = options.clock ?? systemClock;
     this.#controller = new Controller({
+      ...options,
       name: "namespace",
-      workers: 4,
       reconcile: (key, signal) => this.#reconcile(key, signal),
-      clock: this.#clock,
-      log: options.log ?? silentLogger,
-      ...(options.random && { random: options.random }),
     });
   }
 
   start(): void {
     const ofNamespace = ({ namespace }: ObjectKey): void =>
       this.#controller.enqueue({ namespace: "", name: namespace });
-    this.#ends.push(
+    this.#controller.start(
       this.#namespaces.onChange((key) => this.#controller.enqueue(key)),
       this.#accounts.onChange((key, current) => {
         if (key.name === "default" && !current) ofNamespace(key);
@@ -66,11 +57,9 @@ export class NamespaceController implements AsyncDisposable {
         if (key.name === ROOT_CA_NAME && previous) ofNamespace(key);
       }),
     );
-    this.#controller.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const end of this.#ends) end();
     await this.#controller[Symbol.asyncDispose]();
   }
 

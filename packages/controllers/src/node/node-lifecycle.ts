@@ -1,22 +1,17 @@
-import { silentLogger, systemClock, timestamp, type Clock, type Logger, type Requeue } from "@skerry/base";
-import type { Client, Informer, Informers } from "@skerry/client";
+import { systemClock, timestamp, type Clock, type Requeue } from "@skerry/base";
+import type { Client, Informer } from "@skerry/client";
 import { kinds, type ObjectKey } from "@skerry/machinery";
 import type { Lease, Node, NodeCondition, Pod, Taint } from "@skerry/machinery/types";
-import { Controller } from "../controller.ts";
+import { Controller, type Surroundings } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
 import { unlessGone } from "../writes.ts";
 import { PodCidrs } from "./pod-cidr.ts";
 
-export interface NodeLifecycleOptions {
-  client: Client;
-  informers: Informers;
+export interface NodeLifecycleOptions extends Surroundings {
   events: EventRecorder;
   clusterCidr: string;
   /** How old a node's lease may be before the node counts as lost, in milliseconds. */
   graceMs?: number;
-  clock?: Clock;
-  random?: () => number;
-  log?: Logger;
 }
 
 /** The namespace in which each node has a lease of its name (KEP-589). */
@@ -38,7 +33,6 @@ export class NodeLifecycle implements AsyncDisposable {
   readonly #graceMs: number;
   readonly #cidrs: PodCidrs;
   readonly #controller: Controller;
-  readonly #ends: (() => void)[] = [];
   /** When this process first saw each node's lease as it is, in monotonic milliseconds: wall clocks of machines differ and jump. */
   readonly #seen = new Map<string, { revision: string; at: number }>();
 
@@ -53,19 +47,16 @@ export class NodeLifecycle implements AsyncDisposable {
     this.#graceMs = options.graceMs ?? 40_000;
     this.#cidrs = new PodCidrs(options.clusterCidr);
     this.#controller = new Controller({
+      ...options,
       name: "node-lifecycle",
-      workers: 4,
       reconcile: (key, signal) => this.#reconcile(key, signal),
-      clock: this.#clock,
-      log: options.log ?? silentLogger,
-      ...(options.random && { random: options.random }),
     });
   }
 
   start(): void {
     // All of them before the first choice.
     for (const node of this.#nodes.values()) this.#occupy(node.decode());
-    this.#ends.push(
+    this.#controller.start(
       this.#nodes.onChange((key, current) => {
         if (current) {
           this.#occupy(current.decode());
@@ -85,11 +76,9 @@ export class NodeLifecycle implements AsyncDisposable {
         if (!previous || (node && isLost(node))) this.#controller.enqueue({ namespace: "", name });
       }),
     );
-    this.#controller.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const end of this.#ends) end();
     await this.#controller[Symbol.asyncDispose]();
   }
 

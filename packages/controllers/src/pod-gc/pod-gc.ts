@@ -1,18 +1,15 @@
 import { silentLogger, systemClock, type Clock, type Logger } from "@skerry/base";
-import type { Client, Informer, Informers } from "@skerry/client";
+import type { Client, Informer } from "@skerry/client";
 import { isNotFound, keyString, kinds, type Encoded } from "@skerry/machinery";
 import type { Node, Pod } from "@skerry/machinery/types";
+import type { Surroundings } from "../controller.ts";
 import { hasEnded } from "../scheduler/cluster-view.ts";
 import { unlessChanged } from "../writes.ts";
 
-export interface PodGarbageCollectorOptions {
-  client: Client;
-  informers: Informers;
+export interface PodGarbageCollectorOptions extends Surroundings {
   /** How many ended pods are kept for their logs and status. */
   endedLimit?: number;
   everyMs?: number;
-  clock?: Clock;
-  log?: Logger;
 }
 
 /** Removes pods that no node will ever finish: those of deleted nodes, those deleted before they had a node, and the oldest ended ones beyond a limit. */

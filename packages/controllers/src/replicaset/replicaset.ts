@@ -1,5 +1,5 @@
-import { silentLogger, systemClock, timestamp, type Clock, type Logger, type Requeue } from "@skerry/base";
-import type { Client, Informer, Informers } from "@skerry/client";
+import { systemClock, timestamp, type Clock, type Requeue } from "@skerry/base";
+import type { Client, Informer } from "@skerry/client";
 import {
   apiVersionOf,
   isNotFound,
@@ -12,19 +12,14 @@ import {
 } from "@skerry/machinery";
 import type { ObjectReference, Pod, ReplicaSet, ReplicaSetStatus } from "@skerry/machinery/types";
 import { mayAdopt } from "../adoption.ts";
-import { Controller } from "../controller.ts";
+import { Controller, type Surroundings } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
 import { LAG_MS, OwnWrites } from "../own-writes.ts";
 import { availableInMs, controllerOf, isActive, isReady } from "../pods.ts";
 import { planReplicas } from "./plan.ts";
 
-export interface ReplicaSetControllerOptions {
-  client: Client;
-  informers: Informers;
+export interface ReplicaSetControllerOptions extends Surroundings {
   events: EventRecorder;
-  clock?: Clock;
-  random?: () => number;
-  log?: Logger;
 }
 
 /** How many pods are made or deleted at once. */
@@ -40,7 +35,6 @@ export class ReplicaSetController implements AsyncDisposable {
   readonly #events: EventRecorder;
   readonly #clock: Clock;
   readonly #controller: Controller;
-  readonly #ends: (() => void)[] = [];
   /** Pods that we made, and the uids of those that we deleted, by set, until the informer shows it. */
   readonly #made: OwnWrites;
   readonly #deleted = new Map<string, Set<string>>();
@@ -58,17 +52,14 @@ export class ReplicaSetController implements AsyncDisposable {
     this.#events = options.events;
     this.#clock = options.clock ?? systemClock;
     this.#controller = new Controller({
+      ...options,
       name: "replicaset",
-      workers: 4,
       reconcile: (key, signal) => this.#reconcile(key, signal),
-      clock: this.#clock,
-      log: options.log ?? silentLogger,
-      ...(options.random && { random: options.random }),
     });
   }
 
   start(): void {
-    this.#ends.push(
+    this.#controller.start(
       this.#sets.onChange((key, current, previous) => {
         const gone = previous?.decode().metadata.uid;
         if (gone !== undefined && gone !== current?.decode().metadata.uid) this.#forget(gone);
@@ -83,11 +74,9 @@ export class ReplicaSetController implements AsyncDisposable {
         }
       }),
     );
-    this.#controller.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const end of this.#ends) end();
     await this.#controller[Symbol.asyncDispose]();
   }
 

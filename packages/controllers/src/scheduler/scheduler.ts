@@ -1,21 +1,16 @@
-import { silentLogger, systemClock, timestamp, type Clock, type Logger, type Requeue } from "@skerry/base";
-import type { Client, Informer, Informers } from "@skerry/client";
+import { systemClock, timestamp, type Clock, type Requeue } from "@skerry/base";
+import type { Client, Informer } from "@skerry/client";
 import { isConflict, isNotFound, keyString, kinds, type ObjectKey } from "@skerry/machinery";
 import type { Binding, Node, Pod } from "@skerry/machinery/types";
-import { Controller, parseKey } from "../controller.ts";
+import { Controller, parseKey, type Surroundings } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
 import { ClusterView, hasEnded } from "./cluster-view.ts";
 import { place, refusalText } from "./fit.ts";
 
 export const SCHEDULER_NAME = "default-scheduler";
 
-export interface SchedulerOptions {
-  client: Client;
-  informers: Informers;
+export interface SchedulerOptions extends Surroundings {
   events: EventRecorder;
-  clock?: Clock;
-  random?: () => number;
-  log?: Logger;
 }
 
 /** How long a pod that fits nowhere waits, when nothing changes that could help, in milliseconds. */
@@ -34,12 +29,10 @@ export class Scheduler implements AsyncDisposable {
   readonly #nodes: Informer<Node>;
   readonly #events: EventRecorder;
   readonly #clock: Clock;
-  readonly #log: Logger;
   readonly #view = new ClusterView();
   /** Pods that fitted nowhere, and what was said about it. */
   readonly #waiting = new Map<string, string>();
   readonly #controller: Controller;
-  readonly #ends: (() => void)[] = [];
 
   constructor(options: SchedulerOptions) {
     this.#client = options.client;
@@ -47,20 +40,17 @@ export class Scheduler implements AsyncDisposable {
     this.#nodes = options.informers.of(kinds.Node);
     this.#events = options.events;
     this.#clock = options.clock ?? systemClock;
-    this.#log = options.log ?? silentLogger;
     this.#controller = new Controller({
+      ...options,
       name: "scheduler",
       workers: AT_ONCE,
       reconcile: (key, signal) => this.#schedule(key, signal),
-      log: this.#log,
-      ...(options.clock && { clock: options.clock }),
-      ...(options.random && { random: options.random }),
     });
   }
 
   /** Begins once the informers have their first lists: a choice needs the whole picture. */
   start(): void {
-    this.#ends.push(
+    this.#controller.start(
       this.#nodes.onChange(({ name }, current, previous) => {
         const node = current?.decode();
         this.#view.setNode(name, node);
@@ -80,11 +70,9 @@ export class Scheduler implements AsyncDisposable {
           this.#retryWaiting();
       }),
     );
-    this.#controller.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const end of this.#ends) end();
     await this.#controller[Symbol.asyncDispose]();
   }
 
