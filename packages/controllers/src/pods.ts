@@ -1,11 +1,5 @@
-import type { OwnerReference } from "@skerry/machinery";
 import type { Pod } from "@skerry/machinery/types";
 import { hasEnded } from "./scheduler/cluster-view.ts";
-
-/** The one owner that manages an object, if it has one. */
-export const controllerOf = (object: {
-  metadata: { ownerReferences?: readonly OwnerReference[] };
-}): OwnerReference | undefined => object.metadata.ownerReferences?.find((owner) => owner.controller === true);
 
 /** A pod that counts as a replica: neither ended nor on its way out. */
 export const isActive = (pod: Pod): boolean => !hasEnded(pod) && pod.metadata.deletionTimestamp === undefined;

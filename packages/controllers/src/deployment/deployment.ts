@@ -1,7 +1,6 @@
 import { systemClock, type Clock, type Requeue } from "@skerry/base";
 import type { Client, Informer } from "@skerry/client";
 import {
-  apiVersionOf,
   isAlreadyExists,
   kinds,
   matchesSelector,
@@ -11,11 +10,10 @@ import {
   type OwnerReference,
 } from "@skerry/machinery";
 import type { Deployment, Pod, PodTemplateSpec, ReplicaSet } from "@skerry/machinery/types";
-import { mayAdopt } from "../adoption.ts";
+import { claim, controllerOf, indexOwned, ownerReferenceTo } from "../adoption.ts";
 import { Controller, type Surroundings } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
 import { LAG_MS, OwnWrites } from "../own-writes.ts";
-import { controllerOf } from "../pods.ts";
 import { hasEnded } from "../scheduler/cluster-view.ts";
 import { unlessGone } from "../writes.ts";
 import {
@@ -74,17 +72,10 @@ export class DeploymentController implements AsyncDisposable {
     this.#client = options.client;
     this.#deployments = options.informers.of(kinds.Deployment);
     this.#sets = options.informers.of(kinds.ReplicaSet);
-    this.#sets.addIndex("controller", (set) => {
-      const owner = controllerOf(set);
-      return owner ? [owner.uid] : [];
-    });
-    this.#sets.addIndex("orphan", (set) => (controllerOf(set) ? [] : [set.metadata.namespace ?? ""]));
+    indexOwned(this.#sets);
     this.#written = new OwnWrites(this.#sets);
     this.#pods = options.informers.of(kinds.Pod);
-    this.#pods.addIndex("controller", (pod) => {
-      const owner = controllerOf(pod);
-      return owner ? [owner.uid] : [];
-    });
+    indexOwned(this.#pods);
     this.#events = options.events;
     this.#clock = options.clock ?? systemClock;
     this.#controller = new Controller({
@@ -191,27 +182,17 @@ export class DeploymentController implements AsyncDisposable {
     );
   }
 
-  /** The deployment's sets: its own that still match, and orphans that match, which become its own. */
-  async #claim(deployment: Deployment, signal: AbortSignal): Promise<ReplicaSet[]> {
-    const { namespace = "", uid = "", deletionTimestamp } = deployment.metadata;
-    const claimed: ReplicaSet[] = [];
-    for (const entry of this.#sets.byIndex("controller", uid)) {
-      const set = entry.decode();
-      const others = (set.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== uid);
-      if (matches(deployment, set)) claimed.push(set);
-      else await this.#setOwners(deployment, set, others, signal);
-    }
-    if (deletionTimestamp !== undefined) return claimed;
-    let isThere: boolean | undefined;
-    for (const entry of this.#sets.byIndex("orphan", namespace)) {
-      const set = entry.decode();
-      if (set.metadata.deletionTimestamp !== undefined || !matches(deployment, set)) continue;
-      isThere ??= await mayAdopt(this.#client, kinds.Deployment, deployment, signal);
-      if (!isThere) break;
-      const owners = [...(set.metadata.ownerReferences ?? []), ownerReferenceTo(deployment)];
-      claimed.push(await this.#setOwners(deployment, set, owners, signal));
-    }
-    return claimed;
+  #claim(deployment: Deployment, signal: AbortSignal): Promise<ReplicaSet[]> {
+    return claim({
+      client: this.#client,
+      kind: kinds.Deployment,
+      owner: deployment,
+      among: this.#sets,
+      matches: (set) => matches(deployment, set),
+      isWanted: (set) => set.metadata.deletionTimestamp === undefined,
+      setOwners: (set, owners) => this.#setOwners(deployment, set, owners, signal),
+      signal,
+    });
   }
 
   async #setOwners(
@@ -264,7 +245,7 @@ export class DeploymentController implements AsyncDisposable {
         namespace,
         labels: withHash(template.metadata?.labels),
         annotations: this.#annotations(deployment, revision),
-        ownerReferences: [ownerReferenceTo(deployment)],
+        ownerReferences: [ownerReferenceTo(kinds.Deployment, deployment)],
       },
       spec: {
         replicas: Math.min(wanted, room),
@@ -396,15 +377,6 @@ function matches(deployment: Deployment, set: ReplicaSet): boolean {
   const selector = deployment.spec?.selector;
   return selector !== undefined && matchesSelector(selectorOf(selector), set.metadata.labels ?? {});
 }
-
-const ownerReferenceTo = (deployment: Deployment): OwnerReference => ({
-  apiVersion: apiVersionOf(kinds.Deployment),
-  kind: kinds.Deployment.kind,
-  name: deployment.metadata.name ?? "",
-  uid: deployment.metadata.uid ?? "",
-  controller: true,
-  blockOwnerDeletion: true,
-});
 
 /** The same fields in one order, and conditions too, for comparing. */
 function sorted(status: object): unknown {

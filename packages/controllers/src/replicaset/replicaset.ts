@@ -1,7 +1,6 @@
 import { systemClock, timestamp, type Clock, type Requeue } from "@skerry/base";
 import type { Client, Informer } from "@skerry/client";
 import {
-  apiVersionOf,
   isNotFound,
   kinds,
   matchesSelector,
@@ -11,11 +10,11 @@ import {
   type OwnerReference,
 } from "@skerry/machinery";
 import type { ObjectReference, Pod, ReplicaSet, ReplicaSetStatus } from "@skerry/machinery/types";
-import { mayAdopt } from "../adoption.ts";
+import { claim, controllerOf, indexOwned, ownerReferenceTo } from "../adoption.ts";
 import { Controller, type Surroundings } from "../controller.ts";
 import { referenceTo, type EventRecorder } from "../events.ts";
 import { LAG_MS, OwnWrites } from "../own-writes.ts";
-import { availableInMs, controllerOf, isActive, isReady } from "../pods.ts";
+import { availableInMs, isActive, isReady } from "../pods.ts";
 import { planReplicas } from "./plan.ts";
 
 export interface ReplicaSetControllerOptions extends Surroundings {
@@ -43,11 +42,7 @@ export class ReplicaSetController implements AsyncDisposable {
     this.#client = options.client;
     this.#sets = options.informers.of(kinds.ReplicaSet);
     this.#pods = options.informers.of(kinds.Pod);
-    this.#pods.addIndex("controller", (pod) => {
-      const owner = controllerOf(pod);
-      return owner ? [owner.uid] : [];
-    });
-    this.#pods.addIndex("orphan", (pod) => (controllerOf(pod) ? [] : [pod.metadata.namespace ?? ""]));
+    indexOwned(this.#pods);
     this.#made = new OwnWrites(this.#pods);
     this.#events = options.events;
     this.#clock = options.clock ?? systemClock;
@@ -101,43 +96,33 @@ export class ReplicaSetController implements AsyncDisposable {
     if (next !== Infinity) return { requeueAfterMs: next };
   }
 
-  /** The set's pods: its own that still match, and orphans that match, which become its own. */
-  async #claim(set: ReplicaSet, signal: AbortSignal): Promise<Pod[]> {
-    const { namespace = "", uid = "" } = set.metadata;
-    const claimed: Pod[] = [];
-    for (const entry of this.#pods.byIndex("controller", uid)) {
-      const pod = entry.decode();
-      if (matches(set, pod)) claimed.push(pod);
-      else if (pod.metadata.deletionTimestamp === undefined)
-        await this.#setOwners(entry.key, pod, withoutOwner(pod, uid), signal);
-    }
-    if (set.metadata.deletionTimestamp !== undefined) return claimed;
-    let isThere: boolean | undefined;
-    for (const entry of this.#pods.byIndex("orphan", namespace)) {
-      const pod = entry.decode();
-      if (!isActive(pod) || !matches(set, pod)) continue;
-      isThere ??= await mayAdopt(this.#client, kinds.ReplicaSet, set, signal);
-      if (!isThere) break;
-      const owners = [...(pod.metadata.ownerReferences ?? []), ownerReferenceTo(set)];
-      await this.#setOwners(entry.key, pod, owners, signal);
-      claimed.push(pod);
-    }
-    return claimed;
+  #claim(set: ReplicaSet, signal: AbortSignal): Promise<Pod[]> {
+    return claim({
+      client: this.#client,
+      kind: kinds.ReplicaSet,
+      owner: set,
+      among: this.#pods,
+      matches: (pod) => matches(set, pod),
+      isWanted: isActive,
+      setOwners: (pod, owners) => this.#setOwners(pod, owners, signal),
+      signal,
+    });
   }
 
   async #setOwners(
-    key: ObjectKey,
     pod: Pod,
     ownerReferences: readonly OwnerReference[],
     signal: AbortSignal,
-  ): Promise<void> {
-    const { uid, resourceVersion } = pod.metadata;
+  ): Promise<Pod | undefined> {
+    const { name = "", namespace = "", uid, resourceVersion } = pod.metadata;
     try {
       // The uid and revision make sure that it is still the pod that we looked at.
       const body = { metadata: { uid, resourceVersion, ownerReferences } };
-      await this.#client.patch(kinds.Pod, key, { type: "merge-patch+json", body }, { signal });
+      const patch = { type: "merge-patch+json", body } as const;
+      return (await this.#client.patch(kinds.Pod, { namespace, name }, patch, { signal })).decode();
     } catch (error) {
-      if (!isNotFound(error)) throw error;
+      if (isNotFound(error)) return undefined;
+      throw error;
     }
   }
 
@@ -273,18 +258,6 @@ function matches(set: ReplicaSet, pod: Pod): boolean {
 }
 
 /** The reference by which a set owns what it made. */
-export const ownerReferenceTo = (set: ReplicaSet): OwnerReference => ({
-  apiVersion: apiVersionOf(kinds.ReplicaSet),
-  kind: kinds.ReplicaSet.kind,
-  name: set.metadata.name ?? "",
-  uid: set.metadata.uid ?? "",
-  controller: true,
-  blockOwnerDeletion: true,
-});
-
-const withoutOwner = (pod: Pod, uid: string): OwnerReference[] =>
-  (pod.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== uid);
-
 function podOf(set: ReplicaSet): Pod {
   const { name = "", namespace = "" } = set.metadata;
   const template = set.spec?.template;
@@ -297,7 +270,7 @@ function podOf(set: ReplicaSet): Pod {
       ...(template?.metadata?.labels && { labels: template.metadata.labels }),
       ...(template?.metadata?.annotations && { annotations: template.metadata.annotations }),
       ...(template?.metadata?.finalizers && { finalizers: template.metadata.finalizers }),
-      ownerReferences: [ownerReferenceTo(set)],
+      ownerReferences: [ownerReferenceTo(kinds.ReplicaSet, set)],
     },
     ...(template?.spec && { spec: template.spec }),
   } as Pod;
