@@ -21,6 +21,10 @@ if ! cmp -s package-lock.json "$stamp" 2>/dev/null || ! "$node_bin" --version >/
     echo "skerry: npm install failed; see above" >&2
     exit 1
   fi
+  # npm leaves out what does not run on the Node that runs npm. Where that is an older one than ours, ours asks for the rest.
+  if [ "$(node --version 2>/dev/null)" != "$("$node_bin" --version 2>/dev/null)" ]; then
+    PATH="$PWD/node_modules/.bin:$PATH" npm install --no-save --no-audit --no-fund --loglevel=error >"$log" 2>&1 || cat "$log" >&2
+  fi
   rm -f "$log"
   if ! have=$("$node_bin" --version 2>&1); then
     echo "skerry: Node $want does not start: $have" >&2
