@@ -2,11 +2,11 @@ import { X509Certificate } from "node:crypto";
 import { access, readFile, statfs } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
-import { readPidFile } from "@skerry/base";
+import { readPidFile, runCommand } from "@skerry/base";
 import type { Instance } from "../instance/instance.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { pidFileOf, type Layout } from "../instance/layout.ts";
-import { EDGE_NEEDS, whyMissing } from "../setup/packages.ts";
+import { EDGE_NEEDS, findProgram, whyMissing } from "../setup/packages.ts";
 
 /** Something that is wrong, and what mends it. */
 export interface Problem {
@@ -44,11 +44,10 @@ const kernel: Check = {
   run: async () => {
     const problems: Problem[] = [];
     const filesystems = await text("/proc/filesystems");
-    const modules = await text("/proc/modules");
-    if (!/\boverlay\b/.test(filesystems) && !/^overlay /m.test(modules)) {
+    if (!/\boverlay\b/.test(filesystems) && !(await hasModule("overlay"))) {
       problems.push({
         what: "The kernel offers no overlay file system, which images are mounted with",
-        mend: "load it with: modprobe overlay",
+        mend: "use a kernel with CONFIG_OVERLAY_FS, or where its module lies elsewhere, load it with: modprobe overlay",
       });
     }
     if (!(await exists("/proc/self/ns/net"))) {
@@ -191,6 +190,13 @@ const certificates: Check = {
 };
 
 export const CHECKS: readonly Check[] = [kernel, cgroups, programs, ports, network, disk, clock, certificates];
+
+/** Whether the kernel has a module that it loads when it is first used. */
+const hasModule = (name: string): Promise<boolean> =>
+  runCommand(findProgram("modprobe") ?? "modprobe", ["--dry-run", "--quiet", name]).then(
+    () => true,
+    () => false, // no such module, or nothing that could tell
+  );
 
 const exists = (file: string): Promise<boolean> =>
   access(file).then(
