@@ -3,6 +3,7 @@ import { accessSync, constants, readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { DEBIAN_STATIC_PROGRAMS, isStaticBinary } from "@skerry/agent";
+import { hasSystemd, runCommand } from "@skerry/base";
 import { UserError } from "../command.ts";
 
 const run = promisify(execFile);
@@ -15,13 +16,15 @@ export interface Need {
   readonly anyOf: readonly string[];
   /** It becomes part of an image, so it must run without any other file. */
   readonly isStatic?: true;
+  /** A systemd unit that the package starts when it is installed, and at each boot. Ours is a private instance, so it does neither. */
+  readonly service?: string;
 }
 
 /** Where CNI plugins are: Debian's folder first, then the one that upstream's archives are unpacked to. */
 export const CNI_BIN_DIRS = ["/usr/lib/cni", "/opt/cni/bin"] as const;
 
 export const EDGE_NEEDS: readonly Need[] = [
-  { name: "containerd", package: "containerd", anyOf: ["containerd"] },
+  { name: "containerd", package: "containerd", anyOf: ["containerd"], service: "containerd.service" },
   { name: "runc", package: "runc", anyOf: ["runc"] },
   { name: "CNI plugins", package: "containernetworking-plugins", anyOf: CNI_BIN_DIRS.map((dir) => `${dir}/bridge`) },
   { name: "iptables", package: "iptables", anyOf: ["iptables"] },
@@ -70,9 +73,12 @@ export async function installNeeds(needs: readonly Need[], signal: AbortSignal):
         `install what Debian calls ${packages.join(" ")} with its own package manager, then run this again`,
     );
   }
-  // Some packages start a service of their own when they are installed; ours is a private instance, so theirs need not run.
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const options = { env, signal, maxBuffer: 16 << 20 };
+  await using _ = await keepStopped(
+    needs.flatMap(({ service }) => service ?? []),
+    signal,
+  );
   const install = ["install", "-y", "-qq", "--no-install-recommends", ...packages];
   try {
     await run("apt-get", install, options);
@@ -90,4 +96,20 @@ export async function installNeeds(needs: readonly Need[], signal: AbortSignal):
     const reason = text.split("\n").find((line) => line.startsWith("E:")) ?? text.trim().split("\n").at(-1);
     throw new UserError(`apt-get install ${packages.join(" ")} failed: ${reason}`, { cause: error });
   }
+}
+
+/**
+ * Keeps services from starting while their packages are installed, and afterwards at boot. A masked unit is not started, whatever a package's
+ * scripts ask for; whether it starts at boot can be told only once its package is there (deb-systemd-helper(1p)).
+ */
+async function keepStopped(services: readonly string[], signal: AbortSignal): Promise<AsyncDisposable> {
+  if (services.length === 0 || !hasSystemd()) return { [Symbol.asyncDispose]: async () => {} };
+  await runCommand("systemctl", ["mask", "--runtime", "--quiet", ...services], { signal });
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await runCommand("systemctl", ["unmask", "--runtime", "--quiet", ...services]);
+      // Complains of one that is not there because it could not be installed.
+      await runCommand("systemctl", ["disable", "--quiet", ...services]).catch(() => {});
+    },
+  };
 }
