@@ -1,11 +1,15 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { watch, type FSWatcher } from "node:fs";
-import { isMissingFile } from "@skerry/base";
-import { UsageError, UserError, type Command } from "../command.ts";
-import { requireInstance } from "../instance/instance.ts";
-import { logFileOf } from "../instance/layout.ts";
+import { hasSystemd, isMissingFile } from "@skerry/base";
+import { UsageError, UserError, type Call, type Command } from "../command.ts";
+import { requireInstance, type Instance } from "../instance/instance.ts";
+import { journalOf } from "../instance/journal.ts";
+import { logFileOf, type Daemon } from "../instance/layout.ts";
 import { LogReader } from "../instance/log-reader.ts";
 
-const NAMES = ["cloud", "edge", "containerd"] as const;
+const NAMES: readonly (Daemon | "containerd")[] = ["cloud", "edge", "containerd"];
+const TAIL_LINES = 400;
 /** How much of a log's end is shown first. */
 const TAIL_BYTES = 64 << 10;
 
@@ -15,13 +19,13 @@ export const logs: Command = {
   summary: "Show the end of a daemon's log; the edge's when none is named.",
   options: { follow: { type: "boolean", short: "f", summary: "Go on as it grows" } },
   arity: [0, 1],
-  run: async (call) => {
-    const name = call.operands[0] ?? "edge";
-    if (!NAMES.includes(name as (typeof NAMES)[number])) {
-      throw new UsageError(`There is no log of "${name}"; it is one of ${NAMES.join(", ")}`);
-    }
-    const { layout } = await requireInstance(call);
-    const file = logFileOf(layout, name as (typeof NAMES)[number]);
+  run: async (call): Promise<number | void> => {
+    const word = call.operands[0] ?? "edge";
+    const name = NAMES.find((each) => each === word);
+    if (!name) throw new UsageError(`There is no log of "${word}"; it is one of ${NAMES.join(", ")}`);
+    const instance = await requireInstance(call);
+    if (hasSystemd() && name !== "containerd") return showJournal(instance, name, call);
+    const file = logFileOf(instance.layout, name);
     const reader = new LogReader(file);
     try {
       // Watched before it is read: what is written in between is a change.
@@ -35,6 +39,16 @@ export const logs: Command = {
     }
   },
 };
+
+/** systemd keeps what its units print in its journal. */
+async function showJournal(instance: Instance, daemon: Daemon, call: Call): Promise<number> {
+  const words = [...journalOf(instance, daemon, TAIL_LINES), ...(call.flag("follow") ? ["--follow"] : [])];
+  const child = spawn("journalctl", words, { stdio: "inherit" });
+  const stop = (): void => void child.kill();
+  call.signal.addEventListener("abort", stop, { once: true });
+  const [code] = (await once(child, "close")) as [number | null];
+  return code ?? 0;
+}
 
 async function print(blocks: AsyncIterable<Buffer>): Promise<void> {
   for await (const block of blocks) process.stdout.write(block);

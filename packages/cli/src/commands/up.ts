@@ -7,10 +7,10 @@ import type { Client } from "@skerry/client";
 import { UserError, type Call, type Command } from "../command.ts";
 import { CHECKS } from "../checks/machine.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
-import { hasSystemd, runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
+import { runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
 import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
 import { type Instance } from "../instance/instance.ts";
-import { layoutOfCall, logFileOf, type Layout } from "../instance/layout.ts";
+import { layoutOfCall, type Layout } from "../instance/layout.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
 import { ensureSettings, readSettings, type SettingsRequest } from "../instance/settings.ts";
@@ -212,7 +212,7 @@ async function printClosing({ layout, settings }: Instance, call: Call): Promise
   console.log(`
 API         https://127.0.0.1:${settings.apiPort}
 kubeconfig  ${layout.kubeconfig}
-logs        ${logFileOf(layout, "cloud")}, ${logFileOf(layout, "edge")}${hasSystemd() ? " (and journalctl)" : ""}
+logs        ${self} logs${option} cloud, ${self} logs${option} edge
 
 Try:
   ${self} kubectl${option} get pods -o wide

@@ -1,15 +1,18 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import {
+  hasSystemd,
   readPidFile,
   signalProcess,
   startDaemon,
+  startTimeOf,
   stopDaemon,
   waitForExit,
   writeFileAtomic,
+  writePidFile,
   type ProcessId,
 } from "@skerry/base";
 import { UserError } from "../command.ts";
@@ -20,8 +23,6 @@ import { logFileOf, pidFileOf, type Daemon } from "./layout.ts";
 import { unitName, unitText } from "./units.ts";
 
 const run = promisify(execFile);
-/** Whether systemd is the init system here, and so keeps the daemons. */
-export const hasSystemd = (): boolean => existsSync("/run/systemd/system");
 
 /** The daemon's process, when it runs. */
 export const runningDaemon = ({ layout }: Instance, daemon: Daemon): Promise<ProcessId | undefined> =>
@@ -37,6 +38,11 @@ export async function startInstanceDaemon(instance: Instance, daemon: Daemon): P
     await writeFileAtomic(path.join("/etc/systemd/system", unit), unitText(instance, daemon));
     await systemctl("daemon-reload");
     await systemctl("enable", "--now", unit);
+    const pid = Number(await systemctl("show", "--property=MainPID", "--value", unit));
+    // It writes this file itself, but late: whoever waits for it must not take it for ended. One that has ended already gets none.
+    if ((await startTimeOf(pid)) === undefined) return;
+    await mkdir(layout.runDir, { recursive: true });
+    await writePidFile(pidFileOf(layout, daemon), pid);
     return;
   }
   const [command = "", ...args] = daemonCommand(instance, daemon);
@@ -68,9 +74,9 @@ export async function killInstanceDaemon(instance: Instance, daemon: Daemon): Pr
   await waitForExit(id, { timeoutMs: 5_000 });
 }
 
-async function systemctl(...args: string[]): Promise<void> {
+async function systemctl(...args: string[]): Promise<string> {
   try {
-    await run("systemctl", args);
+    return (await run("systemctl", args)).stdout;
   } catch (error) {
     const text = String((error as { stderr?: string }).stderr ?? (error as Error).message).trim();
     throw new UserError(`systemctl ${args.join(" ")} failed: ${text}`, { cause: error });

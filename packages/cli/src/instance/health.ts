@@ -2,15 +2,19 @@ import { readFile } from "node:fs/promises";
 import http from "node:http";
 import { once } from "node:events";
 import type { AgentStatus } from "@skerry/agent";
-import { systemClock } from "@skerry/base";
+import { hasSystemd, runCommand, systemClock } from "@skerry/base";
 import { UserError } from "../command.ts";
 import { runningDaemon } from "./control.ts";
 import type { Instance } from "./instance.ts";
+import { journalOf } from "./journal.ts";
 import { adminClient } from "./kubeconfig.ts";
 import { edgeSocketOf, logFileOf, type Daemon, type Layout } from "./layout.ts";
 
 /** How long a daemon may take until it answers, in milliseconds: a slow card, a first start without compiled code. */
 const START_TIMEOUT_MS = 60_000;
+
+/** How much of the journal is searched for why a daemon has ended. */
+const LAST_LINES = 100;
 
 /** Resolves when the cloud's API is ready; rejects with the daemon's own words when it ends instead. */
 export async function waitForCloud(instance: Instance, signal: AbortSignal): Promise<void> {
@@ -54,11 +58,11 @@ async function waitFor(
     } catch (error) {
       last = error;
     }
-    if (!(await runningDaemon(instance, daemon))) throw await whyItEnded(instance.layout, daemon);
+    if (!(await runningDaemon(instance, daemon))) throw await whyItEnded(instance, daemon);
     if (systemClock.monotonic() > deadline) {
       throw new UserError(
         `The ${daemon} runs but has not become ready within ${START_TIMEOUT_MS / 1000} s: ` +
-          `${(last as Error | undefined)?.message ?? "it answers that it is not ready"}; see ${logFileOf(instance.layout, daemon)}`,
+          `${(last as Error | undefined)?.message ?? "it answers that it is not ready"}; see skerry logs ${daemon}`,
       );
     }
     await systemClock.sleep(25, signal);
@@ -66,10 +70,12 @@ async function waitFor(
 }
 
 /** The last thing that an ended daemon said to people: a line that begins with `skerry: `. */
-async function whyItEnded(layout: Layout, daemon: Daemon): Promise<UserError> {
-  const file = logFileOf(layout, daemon);
-  const lines = (await readFile(file, "utf8").catch(() => "")).trimEnd().split("\n");
+async function whyItEnded(instance: Instance, daemon: Daemon): Promise<UserError> {
+  const log = hasSystemd()
+    ? runCommand("journalctl", journalOf(instance, daemon, LAST_LINES))
+    : readFile(logFileOf(instance.layout, daemon), "utf8");
+  const lines = (await log.catch(() => "")).trimEnd().split("\n");
   const said = lines.findLast((line) => line.startsWith("skerry: "));
   const why = said?.slice("skerry: ".length) ?? lines.at(-1) ?? "it said nothing";
-  return new UserError(`The ${daemon} has ended: ${why} (log: ${file})`);
+  return new UserError(`The ${daemon} has ended: ${why} (skerry logs ${daemon} says more)`);
 }

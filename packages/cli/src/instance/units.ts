@@ -1,3 +1,4 @@
+import { unitWord } from "@skerry/base";
 import type { Instance } from "./instance.ts";
 import { daemonCommand, daemonEnvironment } from "./daemon-command.ts";
 import type { Daemon } from "./layout.ts";
@@ -11,9 +12,9 @@ export const unitName = ({ layout, settings }: Instance, daemon: Daemon): string
  * go on while it restarts (systemd.kill(5), systemd.resource-control(5)).
  */
 export function unitText(instance: Instance, daemon: Daemon): string {
-  const command = daemonCommand(instance, daemon).map(quote).join(" ");
+  const command = daemonCommand(instance, daemon).map(unitWord).join(" ");
   const environment = Object.entries(daemonEnvironment(instance)).map(
-    ([name, value]) => `Environment=${quote(`${name}=${value}`)}`,
+    ([name, value]) => `Environment=${unitWord(`${name}=${value}`)}`,
   );
   return [
     "[Unit]",
@@ -35,10 +36,4 @@ export function unitText(instance: Instance, daemon: Daemon): string {
     "WantedBy=multi-user.target",
     "",
   ].join("\n");
-}
-
-/** One word of a unit file, in which % and $ have a meaning of their own (systemd.unit(5), "Specifiers"; systemd.service(5)). */
-function quote(word: string): string {
-  const escaped = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
-  return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }
