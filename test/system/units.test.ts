@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
+import { containerdUnit } from "../../packages/agent/src/containerd/launcher.ts";
 import { layoutOf } from "../../packages/cli/src/instance/layout.ts";
 import { unitName, unitText } from "../../packages/cli/src/instance/units.ts";
 
@@ -18,27 +19,27 @@ const settings = {
   sample: false,
 } as const;
 
+/** What systemd says about a unit's text. */
+async function complaints(name: string, text: string): Promise<string> {
+  const dir = await mkdtemp(path.join(tmpdir(), "skerry-units-"));
+  try {
+    const file = path.join(dir, name);
+    await writeFile(file, text);
+    const { stderr } = await promisify(execFile)("systemd-analyze", ["verify", "--man=no", file]);
+    const lines = stderr.split("\n");
+    return lines.filter((line) => line.includes(name)).join("\n");
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
 describe("unitText()", () => {
   it("makes units that systemd takes without a word, in odd data folders too", async () => {
-    const dir = await mkdtemp(path.join(tmpdir(), "skerry-units-"));
-    try {
-      for (const dataDir of ["/var/lib/skerry", '/srv/a "b" $c %d\\e']) {
-        for (const daemon of ["cloud", "edge"] as const) {
-          const instance = { layout: layoutOf(dataDir), settings };
-          const file = path.join(dir, unitName(instance, daemon));
-          await writeFile(file, unitText(instance, daemon));
-          const { stderr } = await promisify(execFile)("systemd-analyze", ["verify", "--man=no", file]);
-          assert.equal(
-            stderr
-              .split("\n")
-              .filter((line) => line.includes(path.basename(file)))
-              .join("\n"),
-            "",
-          );
-        }
+    for (const dataDir of ["/var/lib/skerry", '/srv/a "b" $c %d\\e']) {
+      for (const daemon of ["cloud", "edge"] as const) {
+        const instance = { layout: layoutOf(dataDir), settings };
+        assert.equal(await complaints(unitName(instance, daemon), unitText(instance, daemon)), "");
       }
-    } finally {
-      await rm(dir, { recursive: true, force: true });
     }
   });
 
@@ -47,5 +48,26 @@ describe("unitText()", () => {
     assert.match(text, /^KillMode=process$/m);
     assert.match(text, /^Delegate=yes$/m);
     assert.match(text, /^Restart=always$/m);
+  });
+});
+
+describe("containerdUnit()", () => {
+  const text = containerdUnit({
+    command: "/bin/sleep",
+    args: ["--config", '/srv/a "b" $c %d\\e/config.toml'],
+    logFile: '/srv/a "b" $c %d/containerd.log',
+    pidFile: "/run/c.pid",
+    env: { PATH: "/bin", GOGC: "30" },
+  });
+
+  it("makes a unit that systemd takes without a word, in odd data folders too", async () => {
+    assert.equal(await complaints("skerry-0badcafe-containerd.service", text), "");
+  });
+
+  it("keeps pods alive when containerd ends, and leaves it to the agent to start it again", () => {
+    assert.match(text, /^KillMode=process$/m);
+    assert.match(text, /^Delegate=yes$/m);
+    assert.doesNotMatch(text, /^Restart=/m);
+    assert.match(text, /^StandardOutput=append:\/srv\/a "b" \$c %%d\/containerd\.log$/m);
   });
 });

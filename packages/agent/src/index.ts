@@ -2,11 +2,7 @@
 export { Agent, type AgentOptions } from "./agent.ts";
 export { type AgentStatus, type PodSummary, type Problem } from "./health.ts";
 export { EdgeCache, type CachedPod } from "./cache/edge-cache.ts";
-export {
-  PrivateContainerd,
-  writeContainerdConfig,
-  type PrivateContainerdOptions,
-} from "./containerd/private-containerd.ts";
+export { PrivateContainerd, type PrivateContainerdOptions } from "./containerd/private-containerd.ts";
 export { cgroupSetup } from "./containerd/cgroups.ts";
 export { MissingToolsError } from "./containerd/tools.ts";
 export { PodNetwork, NetworkConflictError, type PodNetworkOptions } from "./network/pod-network.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
-import { cgroupSetup, moveToOwnCgroup, removeCgroupTree } from "./cgroups.ts";
+import { cgroupSetup, moveToOwnCgroup, removeCgroupTree, removeSlice } from "./cgroups.ts";
 
 async function folder(files: readonly string[]): Promise<AsyncDisposable & { path: string }> {
   const dir = await mkdtemp(path.join(tmpdir(), "skerry-cgroup-"));
@@ -42,5 +42,30 @@ describe("removeCgroupTree()", () => {
     await removeCgroupTree("x", v1.path);
     assert.ok(!existsSync(path.join(v1.path, "memory/x")));
     assert.ok(existsSync(path.join(v1.path, "memory")));
+  });
+});
+
+describe("removeSlice()", () => {
+  const signal = new AbortController().signal;
+
+  it("ends the slice, and forgets the limits that were set on it and on those below, and no other", async () => {
+    const others = ["skerrya.service.d", "skerrya2-podx.slice.d", "skerryb-podx.slice.d"];
+    const own = ["skerrya.slice.d", "skerrya-podx.slice.d", "skerrya-pody.slice.d"];
+    await using control = await folder([...own, ...others].map((name) => `${name}/50-MemoryMax.conf`));
+    const calls: string[] = [];
+    const run = async (command: string, args: readonly string[]): Promise<string> => {
+      calls.push([command, ...args].join(" "));
+      return "";
+    };
+    await removeSlice("skerrya-podx", { signal, run, controlDir: control.path });
+    assert.deepEqual((await readdir(control.path)).toSorted(), [...own.toSpliced(1, 1), ...others].toSorted());
+    await removeSlice("skerrya", { signal, run, controlDir: control.path });
+    assert.deepEqual((await readdir(control.path)).toSorted(), others.toSorted());
+    assert.deepEqual(calls, ["systemctl stop skerrya-podx.slice", "systemctl stop skerrya.slice"]);
+  });
+
+  it("is content where no limit was ever set", async () => {
+    await using control = await folder([]);
+    await removeSlice("skerrya", { signal, run: async () => "", controlDir: path.join(control.path, "absent") });
   });
 });

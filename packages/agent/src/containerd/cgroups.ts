@@ -1,6 +1,6 @@
-import { access, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { isMissingFile } from "@skerry/base";
+import { isMissingFile, runCommand, type RunCommand } from "@skerry/base";
 
 /** Who makes cgroups: systemd, asked over D-Bus, or whoever needs one, as a folder. */
 export type CgroupDriver = "systemd" | "cgroupfs";
@@ -25,6 +25,9 @@ export const containerdCgroup = (instance: string): string => `skerry-${instance
 
 /** The top-level cgroup below which the pods of an instance have theirs. */
 export const podsCgroup = (instance: string): string => `skerry-${instance}`;
+
+/** The same where systemd makes cgroups: a slice's name, in which a dash would be a level. */
+export const podsSlice = (instance: string): string => `skerry${instance}`;
 
 /** The v1 hierarchies by which a service is stopped, or killed for its memory. */
 const V1_HIERARCHIES = ["memory", "pids", "systemd", "unified"];
@@ -80,6 +83,25 @@ export async function processesOf(name: string, root = CGROUP_ROOT): Promise<num
   return [...pids];
 }
 
+/** Where systemd keeps properties that were set until the next boot (systemd.unit(5)). */
+const SYSTEMD_CONTROL = "/run/systemd/system.control";
+
+/** Ends a systemd slice with all that is in it and below, and forgets the limits that were set on them. */
+export async function removeSlice(
+  name: string,
+  {
+    signal,
+    run = runCommand,
+    controlDir = SYSTEMD_CONTROL,
+  }: { signal: AbortSignal; run?: RunCommand; controlDir?: string },
+): Promise<void> {
+  await run("systemctl", ["stop", `${name}.slice`], { signal });
+  for (const folder of await namesIn(controlDir)) {
+    if (folder === `${name}.slice.d` || (folder.startsWith(`${name}-`) && folder.endsWith(".slice.d")))
+      await rm(path.join(controlDir, folder), { recursive: true, force: true });
+  }
+}
+
 async function removeTree(folder: string): Promise<void> {
   try {
     for (const entry of await readdir(folder, { withFileTypes: true }))
@@ -98,6 +120,15 @@ async function foldersOf(name: string, root: string): Promise<string[]> {
     if (await exists(path.join(mount, "cgroup.procs"))) folders.push(path.join(mount, name));
   }
   return folders;
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if (isMissingFile(error)) return [];
+    throw error;
+  }
 }
 
 const exists = async (file: string): Promise<boolean> => {

@@ -14,7 +14,15 @@ import { ContainerdImages } from "../images/containerd-images.ts";
 import { PodNetwork } from "../network/pod-network.ts";
 import { CriRuntime } from "../runtime/cri/cri-runtime.ts";
 import { GrpcClient } from "../runtime/cri/grpc-client.ts";
-import { cgroupSetup, containerdCgroup, mayLowerOomScore, podsCgroup, removeCgroupTree } from "./cgroups.ts";
+import {
+  cgroupSetup,
+  containerdCgroup,
+  mayLowerOomScore,
+  podsCgroup,
+  podsSlice,
+  removeCgroupTree,
+  removeSlice,
+} from "./cgroups.ts";
 import { containerdConfig } from "./config.ts";
 import {
   endShim,
@@ -28,13 +36,14 @@ import {
   shimsOf,
   type Shim,
 } from "./leftovers.ts";
+import { sessionLauncher, unitLauncher, type Launcher } from "./launcher.ts";
 import { containerdPaths, type ContainerdPaths, type InstancePlace } from "./paths.ts";
 import { ContainerdSupervisor, type ContainerdLaunch } from "./supervisor.ts";
 import { findContainerTools, snapshotterFor } from "./tools.ts";
 
 export interface PrivateContainerdOptions extends InstancePlace {
-  /** `watch` where a systemd unit runs it with the file that `writeContainerdConfig` wrote. */
-  mode?: "run" | "watch";
+  /** The systemd unit that containerd runs as; without, it gets a session of its own. */
+  unit?: string | undefined;
   /** A network namespace, as a file, in which containerd and the pods' network live instead of the machine's. */
   networkNamespace?: string;
   /** Added to containerd's environment: proxies for pulling. */
@@ -69,15 +78,18 @@ export class PrivateContainerd implements AsyncDisposable {
   readonly supervisor: ContainerdSupervisor;
   readonly #options: PrivateContainerdOptions;
   readonly #client: GrpcClient;
+  readonly #launcher: Launcher;
   #forgotten: Promise<void> | undefined;
   /** What sandboxes held when the last containerd had ended and the next was not yet started. */
   #held: { sandboxes: Set<string>; namespaces: string[]; shims: Shim[] } | undefined;
 
   constructor(options: PrivateContainerdOptions) {
-    const { instance, networkNamespace, mode = "run", env = {}, clock = systemClock, log = silentLogger } = options;
+    const { instance, networkNamespace, unit, env = {}, clock = systemClock, log = silentLogger } = options;
     this.#options = options;
     const paths = (this.paths = containerdPaths(options));
     const client = (this.#client = new GrpcClient({ socketPath: paths.socket, clock }));
+    const launcher = (this.#launcher =
+      unit === undefined ? sessionLauncher(containerdCgroup(instance)) : unitLauncher(unit));
     this.supervisor = new ContainerdSupervisor({
       paths,
       client,
@@ -88,8 +100,7 @@ export class PrivateContainerd implements AsyncDisposable {
       beforeStart: (signal) => this.#noteHolders(signal),
       afterStart: (signal) => this.#releaseOrphans(signal),
       whileServing: (signal) => this.clearStrays(STRAY_SHIM_MS, signal),
-      cgroup: containerdCgroup(instance),
-      mode,
+      launcher,
       wrapper: networkNamespace === undefined ? [] : ["nsenter", `--net=${networkNamespace}`, "--"],
       env,
       clock,
@@ -176,6 +187,7 @@ export class PrivateContainerd implements AsyncDisposable {
     await this.network.remove(signal);
     const { instance } = this.#options;
     for (const name of [containerdCgroup(instance), podsCgroup(instance)]) await removeCgroupTree(name);
+    if ((await cgroupSetup()).driver === "systemd") await removeSlice(podsSlice(instance), { signal });
     await rm(path.dirname(this.paths.socket), { recursive: true, force: true });
     await rm(path.dirname(this.paths.stateDir), { recursive: true, force: true });
     if (data) await rm(path.dirname(this.paths.rootDir), { recursive: true, force: true });
@@ -188,8 +200,8 @@ export class PrivateContainerd implements AsyncDisposable {
   }
 
   async #noteHolders(signal: AbortSignal): Promise<void> {
-    const { instance, clock = systemClock } = this.#options;
-    await helpersEnded(this.paths, containerdCgroup(instance), clock);
+    const { clock = systemClock } = this.#options;
+    await helpersEnded(this.paths, this.#launcher.cgroup, clock);
     this.#held = {
       sandboxes: await this.network.holders(signal),
       namespaces: await namespacesOf(this.paths),
@@ -230,19 +242,6 @@ export class PrivateContainerd implements AsyncDisposable {
     });
     return this.#forgotten;
   }
-}
-
-/** For a systemd unit that runs containerd itself: writes the configuration file, and says which program is to read it. */
-export async function writeContainerdConfig(
-  options: InstancePlace & Pick<PrivateContainerdOptions, "registriesDir">,
-): Promise<{ binary: string; configFile: string }> {
-  const paths = containerdPaths(options);
-  await rememberBoot(paths);
-  const { binary, config } = await containerdLaunch(paths, options);
-  for (const file of [paths.configFile, paths.socket])
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o711 });
-  await writeFileAtomic(paths.configFile, config);
-  return { binary, configFile: paths.configFile };
 }
 
 async function rememberBoot(paths: ContainerdPaths): Promise<void> {

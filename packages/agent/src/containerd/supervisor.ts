@@ -7,7 +7,6 @@ import {
   rotateLogFile,
   signalProcess,
   silentLogger,
-  startDaemon,
   startTimeOf,
   stopDaemon,
   systemClock,
@@ -20,9 +19,9 @@ import {
 } from "@skerry/base";
 import type { GrpcClient } from "../runtime/cri/grpc-client.ts";
 import { isGrpcError } from "../runtime/cri/grpc-error.ts";
-import { moveToOwnCgroup, removeOwnCgroup } from "./cgroups.ts";
 import { findProcesses, hasOption } from "./find-process.ts";
 import { lastComplaint } from "./complaint.ts";
+import type { Launcher } from "./launcher.ts";
 import type { ContainerdPaths } from "./paths.ts";
 import { SEARCH_PATH } from "./tools.ts";
 
@@ -45,10 +44,7 @@ export interface SupervisorOptions {
   whileServing?(signal: AbortSignal): Promise<void>;
   /** A connection to its socket, for asking whether it serves. */
   client: GrpcClient;
-  /** The top-level cgroup that it gets for itself. */
-  cgroup: string;
-  /** `watch`: something else, such as a systemd unit, starts and stops it. */
-  mode?: "run" | "watch";
+  launcher: Launcher;
   /** What the command is put behind: `["nsenter", "--net=…"]` runs it in another network namespace. It must end in an exec. */
   wrapper?: readonly string[];
   /** Added to its environment: proxies for pulling images. */
@@ -76,7 +72,7 @@ const CRI_PLUGIN = "io.containerd.grpc.v1.cri";
 const STATUS_METHOD = "/runtime.v1.RuntimeService/Status";
 
 /**
- * Keeps a private containerd running: in a session and cgroup of its own, so that it and the pods outlive this process;
+ * Keeps a private containerd running: as a unit, or in a session and cgroup, of its own, so that it and the pods outlive this process;
  * adopted when it runs already; started again when it dies or hangs. Pods do not notice: their shims hold them.
  */
 export class ContainerdSupervisor implements AsyncDisposable {
@@ -108,7 +104,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
     return this.#problem;
   }
 
-  /** The containerd that is looked after; undefined while there is none, or when something else runs it. */
+  /** The containerd that is looked after; undefined while there is none. */
   get process(): ProcessId | undefined {
     return this.#process;
   }
@@ -146,12 +142,11 @@ export class ContainerdSupervisor implements AsyncDisposable {
   /** Stops looking after it and ends it. Pods go on until they are stopped, which takes a containerd. */
   async shutdown(): Promise<void> {
     await this[Symbol.asyncDispose]();
-    if (this.#options.mode === "watch") return;
-    const { paths, cgroup } = this.#options;
+    const { paths, launcher } = this.#options;
     for (const { pid } of await this.#findRunning()) await writePidFile(paths.pidFile, pid);
     await stopDaemon(paths.pidFile, { graceMs: STOP_GRACE_MS });
     for (const id of await this.#findRunning()) await signalProcess(id, "SIGKILL");
-    await removeOwnCgroup(cgroup);
+    await launcher.clear();
     await rm(paths.socket, { force: true });
     await rm(`${paths.socket}.ttrpc`, { force: true });
     this.#process = undefined;
@@ -199,8 +194,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
     this.#serving = Promise.withResolvers<void>();
   }
 
-  async #ensureRunning(): Promise<ProcessId | undefined> {
-    if (this.#options.mode === "watch") return undefined;
+  async #ensureRunning(): Promise<ProcessId> {
     const { paths } = this.#options;
     const { binary, config } = await this.#options.launch();
     const running = await this.#adoptable();
@@ -232,9 +226,9 @@ export class ContainerdSupervisor implements AsyncDisposable {
   }
 
   async #launch(binary: string): Promise<ProcessId> {
-    const { paths, wrapper = [], env = {}, cgroup } = this.#options;
+    const { paths, wrapper = [], env = {}, launcher } = this.#options;
     const [command, ...args] = [...wrapper, binary, "--config", paths.configFile];
-    const id = await startDaemon({
+    const id = await launcher.launch({
       command,
       args,
       logFile: paths.logFile,
@@ -249,7 +243,6 @@ export class ContainerdSupervisor implements AsyncDisposable {
       },
     });
     this.#starts++;
-    await moveToOwnCgroup(id.pid, cgroup);
     return id;
   }
 
@@ -298,7 +291,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
     }
   }
 
-  /** Resolves when it has ended, was ended because it hung, or, run by something else, answers no more. */
+  /** Resolves when it has ended, or was ended because it hung. */
   async #watch(): Promise<void> {
     const { client } = this.#options;
     const { signal } = this.#stop;
@@ -314,13 +307,13 @@ export class ContainerdSupervisor implements AsyncDisposable {
         failures = 0;
       } catch (error) {
         signal.throwIfAborted();
-        if (++failures >= HEALTH_FAILURES || !this.#process) {
+        if (++failures >= HEALTH_FAILURES) {
           this.#log.error({ err: error, failures }, "containerd hangs");
           await this.#kill();
           return;
         }
       }
-      if (this.#options.mode !== "watch") this.#rotateLog();
+      this.#rotateLog();
       if (this.#clock.monotonic() >= nextTidy) {
         await this.#tidy((stop) => this.#options.whileServing?.(stop));
         nextTidy = this.#clock.monotonic() + TIDY_MS;
@@ -340,8 +333,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
 
   async #lives(): Promise<boolean> {
     const id = this.#process;
-    // What something else runs is known by its answers alone.
-    return id === undefined || (await startTimeOf(id.pid)) === id.startTime;
+    return id !== undefined && (await startTimeOf(id.pid)) === id.startTime;
   }
 
   async #kill(): Promise<void> {

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { isMissingFile } from "@skerry/base";
+import { podsSlice, removeSlice } from "../containerd/cgroups.ts";
 import type { PodResources } from "./resources.ts";
 
 /** The control groups of pods: one each, below one of this instance alone. */
@@ -95,10 +96,11 @@ async function ensureV2(root: string, parent: string, resources: PodResources): 
   );
 }
 
-/** Slices by name; systemd makes one with its first container and drops it with its last, and runs the limits of containers. */
+/** Slices by name, each with the limits of its pod; systemd makes the cgroups of containers below. */
 function systemdCgroups(instance: string): PodCgroups {
   const run = promisify(execFile);
-  const parentOf = (uid: string): string => `skerry${instance}-pod${checkUid(uid).replaceAll("-", "_")}.slice`;
+  const sliceOf = (uid: string): string => `${podsSlice(instance)}-pod${checkUid(uid).replaceAll("-", "_")}`;
+  const parentOf = (uid: string): string => `${sliceOf(uid)}.slice`;
   return {
     parentOf,
     async ensure(uid, { memoryLimitBytes, cpuQuotaUs, cpuPeriodUs, cpuShares }, signal) {
@@ -113,10 +115,10 @@ function systemdCgroups(instance: string): PodCgroups {
       await run("systemctl", ["set-property", "--runtime", parentOf(uid), ...properties], { signal });
     },
     async remove(uid, signal) {
-      await run("systemctl", ["stop", parentOf(uid)], { signal });
+      await removeSlice(sliceOf(uid), { signal });
     },
     async uids(signal) {
-      const pattern = `skerry${instance}-pod*.slice`;
+      const pattern = `${podsSlice(instance)}-pod*.slice`;
       const { stdout } = await run("systemctl", ["list-units", "--plain", "--no-legend", pattern], { signal });
       const names = stdout.matchAll(/-pod([a-zA-Z0-9_]+)\.slice/g);
       return new Set(Array.from(names, ([, uid = ""]) => uid.replaceAll("_", "-")));

@@ -46,13 +46,8 @@ export const down: Command = {
 };
 
 /** Ends every pod through containerd, if that runs, and then containerd with what is left. */
-async function endContainers(
-  { layout, settings }: Instance,
-  removes: boolean,
-  steps: Steps,
-  signal: AbortSignal,
-): Promise<void> {
-  await using containers = containersOf(layout, settings.id, silentLogger);
+async function endContainers(instance: Instance, removes: boolean, steps: Steps, signal: AbortSignal): Promise<void> {
+  await using containers = containersOf(instance, silentLogger);
   if (await containers.supervisor.isRunning()) {
     containers.start();
     try {

@@ -14,7 +14,8 @@ export const edge: Command = {
     "print-config": { type: "boolean", summary: "Print what it would run with, and end" },
   },
   run: async (call) => {
-    const { layout, settings } = await requireInstance(call, "edge");
+    const instance = await requireInstance(call, "edge");
+    const { layout, settings } = instance;
     const hub = hubOf(settings);
     if (call.flag("print-config")) {
       console.log(JSON.stringify({ layout, settings, hub }, undefined, 2));
@@ -28,7 +29,7 @@ export const edge: Command = {
     const file = logFileOf(layout, "edge");
     const log = createLogger({ name: "edge", level: logLevelOf(call.option("log-level")), file });
     await untilStopped(call.signal, pidFile, async (stack) => {
-      await stack.use(new Edge({ layout, instance: settings.id, hub, log })).start();
+      await stack.use(new Edge({ instance, hub, log })).start();
     });
   },
 };

@@ -52,8 +52,7 @@ export const imageList: Command = {
 };
 
 async function runningContainers(call: Call): Promise<PrivateContainerd> {
-  const { layout, settings } = await requireInstance(call, "edge");
-  const containers = containersOf(layout, settings.id, silentLogger);
+  const containers = containersOf(await requireInstance(call, "edge"), silentLogger);
   if (await containers.supervisor.isRunning()) return containers;
   await containers[Symbol.asyncDispose]();
   throw new UserError("The edge's containerd does not run; start it with skerry edge start, or skerry up");

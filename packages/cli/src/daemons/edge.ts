@@ -7,21 +7,21 @@ import {
   PrivateContainerd,
   type HubAddress,
 } from "@skerry/agent";
-import { systemClock, type Logger } from "@skerry/base";
-import type { Layout } from "../instance/layout.ts";
+import { hasSystemd, systemClock, type Logger } from "@skerry/base";
+import type { Instance } from "../instance/instance.ts";
+import { unitName } from "../instance/units.ts";
 
 export interface EdgeOptions {
-  layout: Layout;
-  /** Tells this instance's bridges, rules and cgroups apart: lower-case letters and digits. */
-  instance: string;
+  instance: Instance;
   hub: HubAddress;
   log: Logger;
 }
 
 /** The containers of an instance, as its agent and the commands that end it reach them. */
-export const containersOf = (layout: Layout, instance: string, log: Logger): PrivateContainerd =>
+export const containersOf = ({ layout, settings }: Instance, log: Logger): PrivateContainerd =>
   new PrivateContainerd({
-    instance,
+    instance: settings.id,
+    unit: hasSystemd() ? unitName({ layout, settings }, "containerd") : undefined,
     dataDir: layout.edgeDir,
     runDir: layout.runDir,
     logDir: layout.logDir,
@@ -43,14 +43,15 @@ export class Edge implements AsyncDisposable {
 
   /** Resolves when everything has begun; neither cloud nor containerd need answer for that. */
   async start(): Promise<void> {
-    const { layout, instance, hub, log } = this.#options;
+    const { instance, hub, log } = this.#options;
+    const { layout, settings } = instance;
     const identity = await EdgeIdentity.load(layout.identity);
     if (!identity) {
       throw new Error(
         `This machine has not joined a cloud: there is no ${layout.identity}; use skerry join, or skerry up`,
       );
     }
-    const containers = this.#stack.use(containersOf(layout, instance, log));
+    const containers = this.#stack.use(containersOf(instance, log));
     containers.start();
     const dialer = new HubDialer({ address: hub, identity, clock: systemClock, log });
     const { driver } = await cgroupSetup();
@@ -60,7 +61,7 @@ export class Edge implements AsyncDisposable {
         nodeName: identity.node,
         nodeUid: identity.uid,
         runtime: containers.runtime,
-        cgroups: linuxCgroups({ instance, driver }),
+        cgroups: linuxCgroups({ instance: settings.id, driver }),
         link: {
           dial: (signal) => dialer.dial(signal),
           onOpened: (session) => void dialer.renewIfDue(session, this.#stop.signal),

@@ -4,12 +4,12 @@ import { daemonCommand, daemonEnvironment } from "./daemon-command.ts";
 import type { Daemon } from "./layout.ts";
 
 /** `skerry-cloud.service` for the machine's own instance, with the instance's id for others. */
-export const unitName = ({ layout, settings }: Instance, daemon: Daemon): string =>
+export const unitName = ({ layout, settings }: Instance, daemon: Daemon | "containerd"): string =>
   layout.dataDir === "/var/lib/skerry" ? `skerry-${daemon}.service` : `skerry-${settings.id}-${daemon}.service`;
 
 /**
  * A systemd unit for a daemon. The edge's containers are not in its cgroup, and only its main process is killed, so that pods
- * go on while it restarts (systemd.kill(5), systemd.resource-control(5)).
+ * go on while it restarts (systemd.kill(5), systemd.resource-control(5)). It starts containerd itself, as a unit of its own, and ends before that does.
  */
 export function unitText(instance: Instance, daemon: Daemon): string {
   const command = daemonCommand(instance, daemon).map(unitWord).join(" ");
@@ -19,7 +19,7 @@ export function unitText(instance: Instance, daemon: Daemon): string {
   return [
     "[Unit]",
     `Description=Skerry ${daemon} (${instance.layout.dataDir})`,
-    "After=network-online.target",
+    `After=${["network-online.target", ...(daemon === "edge" ? [unitName(instance, "containerd")] : [])].join(" ")}`,
     "Wants=network-online.target",
     "StartLimitIntervalSec=0",
     "",
