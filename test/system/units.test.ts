@@ -43,6 +43,13 @@ describe("unitText()", () => {
     }
   });
 
+  it("waits for no network, and ends the edge before its containerd", () => {
+    const instance = { layout: layoutOf("/var/lib/skerry"), settings };
+    assert.match(unitText(instance, "cloud"), /^After=network\.target$/m);
+    assert.match(unitText(instance, "edge"), /^After=network\.target skerry-containerd\.service$/m);
+    for (const daemon of ["cloud", "edge"] as const) assert.doesNotMatch(unitText(instance, daemon), /network-online/);
+  });
+
   it("keeps pods alive when the agent is stopped", () => {
     const text = unitText({ layout: layoutOf("/var/lib/skerry"), settings }, "edge");
     assert.match(text, /^KillMode=process$/m);

@@ -19,8 +19,8 @@ export function unitText(instance: Instance, daemon: Daemon): string {
   return [
     "[Unit]",
     `Description=Skerry ${daemon} (${instance.layout.dataDir})`,
-    `After=${["network-online.target", ...(daemon === "edge" ? [unitName(instance, "containerd")] : [])].join(" ")}`,
-    "Wants=network-online.target",
+    // Not network-online.target: an edge whose network is down starts its pods all the same. Firewalls are up at this one.
+    `After=${["network.target", ...(daemon === "edge" ? [unitName(instance, "containerd")] : [])].join(" ")}`,
     "StartLimitIntervalSec=0",
     "",
     "[Service]",
