@@ -16,6 +16,8 @@ const missing = missingNeeds([
   ...EDGE_NEEDS,
   { name: "nsenter", package: "util-linux", anyOf: ["nsenter"] },
   { name: "systemd-analyze", package: "systemd", anyOf: ["systemd-analyze"] },
+  { name: "sudo", package: "sudo", anyOf: ["sudo"] },
+  { name: "useradd", package: "passwd", anyOf: ["useradd"] },
   { name: "curl", package: "curl", anyOf: ["curl"] },
   { name: "faketime", package: "faketime", anyOf: ["faketime"] },
 ]);
