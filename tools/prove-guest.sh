@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Proves Skerry on a machine as users have it: systemd is process 1, cgroups are of version 2, and a user without root calls ./skerry, which goes
+# through sudo. Builds a small Debian, boots it in QEMU, and runs tools/prove-guest/proof.sh there as that user, across two real reboots.
+#
+#   tools/prove-guest.sh [SUITE]      bookworm when not named; trixie
+#
+# Needs root, debootstrap, e2fsprogs and qemu-system-x86. By hand or nightly: without KVM the guest is emulated, which makes it some twenty times
+# slower, and the whole takes about half an hour. So what costs an hour there is done in a chroot before: the launcher's own set-up, with npm from
+# Debian and the packages from npm, called by the guest's user. The guest reaches no network; apt finds there what was fetched for it, and installs it as it does everywhere.
+#
+#   PROVE_GUEST_BASE=DIR      a debootstrapped root to start from; made there when there is none
+set -euo pipefail
+cd "$(dirname "$0")/.."
+suite=${1:-bookworm}
+mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sed -n 's/^URIs: \(.*debian\)$/\1/p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' | head -1 || true)
+[ "$(id -u)" = 0 ] || { echo "prove-guest: needs root" >&2; exit 1; }
+for tool in debootstrap qemu-system-x86_64 mke2fs; do
+  command -v "$tool" >/dev/null || { echo "prove-guest: $tool is missing: apt-get install debootstrap qemu-system-x86 e2fsprogs" >&2; exit 1; }
+done
+[ -n "$mirror" ] || { echo "prove-guest: apt's sources name no Debian mirror" >&2; exit 1; }
+
+work=$(mktemp -d /var/tmp/skerry-guest-XXXXXX)
+root=$work/root
+cleanup() {
+  [ -z "${qemu:-}" ] || kill "$qemu" 2>/dev/null || true
+  umount -R -l "$root" 2>/dev/null || true
+  rm -rf --one-file-system "$work"
+}
+trap cleanup EXIT
+say() { echo "prove-guest: $* ($((SECONDS / 60))m$((SECONDS % 60))s)"; }
+
+# What such a machine has before, and what ./skerry up brings.
+packages=ca-certificates,dbus,iproute2,libnss-myhostname,linux-image-cloud-amd64,procps,sudo,systemd-sysv,udev
+needs=$(node_modules/.bin/node -e 'import("./packages/cli/src/setup/packages.ts").then(({ EDGE_NEEDS }) => console.log(EDGE_NEEDS.map((need) => need.package).join(" ")))')
+
+base=${PROVE_GUEST_BASE:-$work/base}
+if [ ! -e "$base/etc/debian_version" ]; then
+  say "making a $suite root"
+  debootstrap --variant=minbase --include="$packages" "$suite" "$base" "$mirror" >"$work/debootstrap.log" || { tail "$work/debootstrap.log" >&2; exit 1; }
+fi
+cp -a "$base" "$root"
+
+in_root() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb DEBIAN_FRONTEND=noninteractive "${pass[@]}" "$@"; }
+as_dev() { in_root HOME=/home/dev runuser -u dev -- bash -c 'cd /home/dev/skerry && exec "$@"' bash "$@"; }
+pass=()
+for name in http_proxy https_proxy no_proxy; do [ -n "${!name:-}" ] && pass+=("$name=${!name}"); done
+[ -n "${NODE_EXTRA_CA_CERTS:-}" ] && pass+=(NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt)
+
+mount --bind "$root" "$root" && mount --make-private "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev" && mount --make-rslave "$root/dev"
+resolv=$root/etc/resolv.conf
+cp /etc/resolv.conf "$resolv"
+cp /etc/apt/apt.conf.d/99* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
+# Where this machine trusts CAs of its own, to reach its registries, the guest's root must too.
+cp /usr/local/share/ca-certificates/* "$root/usr/local/share/ca-certificates/" 2>/dev/null && in_root update-ca-certificates >/dev/null 2>&1
+
+in_root useradd --create-home --shell /bin/bash dev
+echo 'dev ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/dev"
+echo gateway-7 >"$root/etc/hostname"
+printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
+echo '/dev/vda / ext4 defaults 0 1' >"$root/etc/fstab"
+printf '[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n' >"$root/etc/systemd/network/all.network"
+in_root systemctl enable -q systemd-networkd.service
+# A proof that hangs must be seen in the log, not waited for.
+in_root systemctl disable -q apt-daily.timer apt-daily-upgrade.timer 2>/dev/null || true
+
+say "setting the launcher up as user dev, in a chroot"
+git clone -q . "$root/home/dev/skerry"
+in_root chown -R dev:dev /home/dev
+as_dev ./skerry version
+say "fetching for apt: $needs"
+in_root apt-get update -qq
+# Unpacking takes minutes there, so only what has a service of its own is left to ./skerry up.
+# shellcheck disable=SC2086
+in_root apt-get install -y -qq --no-install-recommends ${needs/containerd /} >/dev/null
+in_root apt-get install -y -qq --no-install-recommends --download-only containerd >/dev/null
+
+cat >"$root/etc/systemd/system/proof.service" <<UNIT
+[Unit]
+Description=Proof of Skerry
+After=multi-user.target
+[Service]
+Type=oneshot
+User=dev
+Environment=HOME=/home/dev TERM=dumb
+WorkingDirectory=/home/dev/skerry
+ExecStart=/bin/bash tools/prove-guest/proof.sh
+StandardOutput=tty
+StandardError=inherit
+TTYPath=/dev/ttyS1
+[Install]
+WantedBy=graphical.target
+UNIT
+in_root systemctl enable -q proof.service
+in_root systemctl set-default -q graphical.target
+cp "$root"/boot/vmlinuz-* "$work/vmlinuz"
+cp "$root"/boot/initrd.img-* "$work/initrd"
+echo "nameserver 10.0.2.3" >"$resolv"
+umount -R -l "$root"
+
+say "making the disk"
+mke2fs -q -t ext4 -d "$root" "$work/disk.img" 8G
+rm -rf --one-file-system "$root"
+
+say "booting"
+# The guest's own network is there, as an edge has one, and leads nowhere.
+qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 3072 -nographic -monitor none \
+  -kernel "$work/vmlinuz" -initrd "$work/initrd" -append "root=/dev/vda rw console=ttyS0 panic=-1 quiet" \
+  -drive "file=$work/disk.img,format=raw,if=virtio,cache=unsafe" -nic user,model=virtio-net-pci,restrict=on \
+  -serial "file:$work/console.log" -serial "file:$work/proof.log" </dev/null &
+qemu=$!
+tail --pid "$qemu" -s 1 -n +1 -F "$work/proof.log" 2>/dev/null &
+tail=$!
+deadline=$((SECONDS + 7200))
+while kill -0 "$qemu" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 2; done
+if [ "$SECONDS" -ge "$deadline" ]; then echo "prove-guest: two hours are over" >&2; fi
+kill "$qemu" 2>/dev/null || true
+qemu=
+wait "$tail" 2>/dev/null || true
+code=$(tr -d '\r' <"$work/proof.log" | sed -n 's/^proof: ended with \([0-9]*\)$/\1/p' | tail -1)
+if [ "${code:-1}" != 0 ]; then
+  echo "prove-guest: the last words of the guest's console:" >&2
+  tail -40 "$work/console.log" >&2
+  say "$suite failed"
+  exit "${code:-1}"
+fi
+say "$suite ok"
