@@ -1,67 +1,58 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
 import https from "node:https";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { readAccess, type Access } from "../packages/cli/src/instance/kubeconfig.ts";
+import { API_PORT, benchFolder, Cloud } from "./cloud.ts";
 import { atLeast, atMost, noted, percentile, type Row } from "./row.ts";
 
-const API_PORT = 36_443;
-const LINK_PORT = 30_000;
 const QUIET_MS = 15_000;
 
 /** The control plane as users run it: a process of its own, TLS, the whole pipeline, every commit flushed. The load comes from this process. */
 export async function api(): Promise<Row[]> {
-  // On a real disk: in memory a flush costs nothing, and the figures would say nothing.
-  const dir = await mkdtemp("/var/tmp/skerry-bench-");
+  await using folder = await benchFolder();
+  const dir = folder.path;
   const rows: Row[] = [];
-  try {
-    await (await Cloud.start(dir)).stop(); // certificates and compiled code, once: a first start is measured as pod-start's `up`
-    const cloud = await Cloud.start(dir);
-    rows.push(atMost("cold start to /readyz, empty", cloud.startMs / 1000, "s", 1));
-    await setTimeout(QUIET_MS);
-    rows.push(atMost("idle RSS, empty", await cloud.rssMb(), "MB", 120));
-    const load = new Load(await readAccess(path.join(dir, "etc/kubeconfig")));
+  await (await Cloud.start(dir)).stop(); // certificates and compiled code, once: a first start is measured as pod-start's `up`
+  const cloud = await Cloud.start(dir);
+  rows.push(atMost("cold start to /readyz, empty", cloud.startMs / 1000, "s", 1));
+  await setTimeout(QUIET_MS);
+  rows.push(atMost("idle RSS, empty", await cloud.rssMb(), "MB", 120));
+  const load = new Load(await readAccess(path.join(dir, "etc/kubeconfig")));
 
-    const single: number[] = [];
-    for (let i = 0; i < 1_000; i++) single.push(await load.timed("POST", CONFIG_MAPS, configMap(`single-${i}`), 201));
-    rows.push(atMost("create, one client, durable, p50", percentile(single, 0.5), "ms", 1));
-    rows.push(atMost("create, one client, durable, p99", percentile(single, 0.99), "ms", 5));
+  const single: number[] = [];
+  for (let i = 0; i < 1_000; i++) single.push(await load.timed("POST", CONFIG_MAPS, configMap(`single-${i}`), 201));
+  rows.push(atMost("create, one client, durable, p50", percentile(single, 0.5), "ms", 1));
+  rows.push(atMost("create, one client, durable, p99", percentile(single, 0.99), "ms", 5));
 
-    await load.parallel(32, 500, (i) => load.timed("POST", PODS, pod(`warm-${i}`), 201));
-    const started = performance.now();
-    const many = await load.parallel(32, 5_000, (i) => load.timed("POST", PODS, pod(`pod-${i}`), 201));
-    rows.push(
-      atLeast("create pods, 32 clients, TLS", (many.length / (performance.now() - started)) * 1000, "/s", 3_000),
-    );
-    rows.push(atMost("create pods, 32 clients, TLS, p99", percentile(many, 0.99), "ms", 25));
+  await load.parallel(32, 500, (i) => load.timed("POST", PODS, pod(`warm-${i}`), 201));
+  const started = performance.now();
+  const many = await load.parallel(32, 5_000, (i) => load.timed("POST", PODS, pod(`pod-${i}`), 201));
+  rows.push(atLeast("create pods, 32 clients, TLS", (many.length / (performance.now() - started)) * 1000, "/s", 3_000));
+  rows.push(atMost("create pods, 32 clients, TLS, p99", percentile(many, 0.99), "ms", 25));
 
-    const lists: number[] = [];
-    for (let i = 0; i < 30; i++) lists.push(await load.timed("GET", `${PODS}?limit=5000`, undefined, 200));
-    rows.push(noted("list 5,000 pods, p50", percentile(lists, 0.5), "ms"));
-    rows.push(atMost("list 5,000 pods, p99", percentile(lists, 0.99), "ms", 60));
+  const lists: number[] = [];
+  for (let i = 0; i < 30; i++) lists.push(await load.timed("GET", `${PODS}?limit=5000`, undefined, 200));
+  rows.push(noted("list 5,000 pods, p50", percentile(lists, 0.5), "ms"));
+  rows.push(atMost("list 5,000 pods, p99", percentile(lists, 0.99), "ms", 60));
 
-    const delays = await watchDelays(load);
-    rows.push(atMost("write to watch event, 100 watchers, 500 writes/s, p99", percentile(delays, 0.99), "ms", 20));
-    rows.push(noted("write to watch event, p50", percentile(delays, 0.5), "ms"));
+  const delays = await watchDelays(load);
+  rows.push(atMost("write to watch event, 100 watchers, 500 writes/s, p99", percentile(delays, 0.99), "ms", 20));
+  rows.push(noted("write to watch event, p50", percentile(delays, 0.5), "ms"));
 
-    await setTimeout(QUIET_MS);
-    rows.push(noted("RSS after the load", await cloud.rssMb(), "MB"));
-    await cloud.stop();
+  await setTimeout(QUIET_MS);
+  rows.push(noted("RSS after the load", await cloud.rssMb(), "MB"));
+  await cloud.stop();
 
-    const again = await Cloud.start(dir);
-    await setTimeout(QUIET_MS);
-    rows.push(atMost("idle RSS, 5,500 pods and 1,000 ConfigMaps", await again.rssMb(), "MB", 160));
-    await load.parallel(32, 3_500, (i) => load.timed("POST", CONFIG_MAPS, configMap(`more-${i}`), 201));
-    await again.stop();
-    const full = await Cloud.start(dir);
-    rows.push(atMost("cold start to /readyz, 10,000 objects", full.startMs / 1000, "s", 3));
-    await full.stop();
-    load.close();
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+  const again = await Cloud.start(dir);
+  await setTimeout(QUIET_MS);
+  rows.push(atMost("idle RSS, 5,500 pods and 1,000 ConfigMaps", await again.rssMb(), "MB", 160));
+  await load.parallel(32, 3_500, (i) => load.timed("POST", CONFIG_MAPS, configMap(`more-${i}`), 201));
+  await again.stop();
+  const full = await Cloud.start(dir);
+  rows.push(atMost("cold start to /readyz, 10,000 objects", full.startMs / 1000, "s", 3));
+  await full.stop();
+  load.close();
   return rows;
 }
 
@@ -118,63 +109,6 @@ async function watchDelays(load: Load): Promise<number[]> {
   if (delays.length < 2_500 * 100) throw new Error(`Only ${delays.length} of 250000 events arrived`);
   return delays;
 }
-
-/** `skerry cloud` in a folder. */
-class Cloud {
-  readonly startMs: number;
-  readonly #child: ChildProcess;
-  readonly #dir: string;
-
-  private constructor(child: ChildProcess, startMs: number, dir: string) {
-    this.#child = child;
-    this.startMs = startMs;
-    this.#dir = dir;
-  }
-
-  static async start(dir: string): Promise<Cloud> {
-    const { daemonCommand, daemonEnvironment } = await import("../packages/cli/src/instance/daemon-command.ts");
-    const { layoutOf } = await import("../packages/cli/src/instance/layout.ts");
-    const { ensureSettings } = await import("../packages/cli/src/instance/settings.ts");
-    const layout = layoutOf(dir);
-    const request = {
-      roles: ["cloud"],
-      sample: false,
-      apiPort: API_PORT,
-      linkPort: LINK_PORT,
-      clusterCidr: "10.42.0.0/16",
-    } as const;
-    const instance = { layout, settings: await ensureSettings(layout, request) };
-    const [command = "", ...args] = daemonCommand(instance, "cloud");
-    const started = performance.now();
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"], env: daemonEnvironment(instance) });
-    for (;;) {
-      if (child.exitCode !== null) throw new Error("The cloud ended as soon as it was started");
-      if (await isReady()) return new Cloud(child, performance.now() - started, dir);
-      await setTimeout(5);
-    }
-  }
-
-  /** Resident memory now, in MB of 10^6 bytes. */
-  async rssMb(): Promise<number> {
-    const status = await readFile(`/proc/${this.#child.pid}/status`, "utf8");
-    return (Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024) / 1e6;
-  }
-
-  async stop(): Promise<void> {
-    this.#child.kill("SIGTERM");
-    await once(this.#child, "exit");
-    await rm(path.join(this.#dir, "run"), { recursive: true, force: true });
-  }
-}
-
-const isReady = (): Promise<boolean> =>
-  new Promise((resolve) => {
-    const request = https.get(`https://127.0.0.1:${API_PORT}/readyz`, { rejectUnauthorized: false }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    request.on("error", () => resolve(false));
-  });
 
 /** Requests over kept TLS connections, HTTP/1.1. */
 class Load {

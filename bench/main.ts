@@ -7,6 +7,7 @@ const BENCHMARKS: Record<string, () => Promise<() => Promise<Row[]>>> = {
   store: async () => (await import("./store.ts")).store,
   api: async () => (await import("./api.ts")).api,
   "pod-start": async () => (await import("./pod-start.ts")).podStart,
+  join: async () => (await import("./join.ts")).join,
   footprint: async () => (await import("./footprint.ts")).footprint,
 };
 

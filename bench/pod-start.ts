@@ -6,6 +6,7 @@ import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { text } from "node:stream/consumers";
 import type { AgentStatus } from "@skerry/agent";
+import { readPidFile } from "@skerry/base";
 import { Machine } from "../test/system/machine.ts";
 import { RebootableMachine } from "../test/system/rebootable-machine.ts";
 import { kubectlPath } from "../tools/kubectl/kubectl.ts";
@@ -28,14 +29,29 @@ export async function podStart(): Promise<Row[]> {
   ]);
   if (code !== 0) throw new Error(`Starting pods failed: ${stderr}`);
   const { byKubectl, byPost, itself } = JSON.parse(stdout) as Record<"byKubectl" | "byPost" | "itself", number[]>;
+  const returnedMs = await killContainerd(machine);
   return [
     atMost("pod: exec of kubectl apply → Running, p50", percentile(byKubectl, 0.5), "ms", 300),
     atMost("pod: exec of kubectl apply → Running, p99", percentile(byKubectl, 0.99), "ms", 1000),
     noted("kubectl itself (get --raw /readyz), p50", percentile(itself, 0.5), "ms"),
     atMost("pod: POST → Running, p50", percentile(byPost, 0.5), "ms", 200),
     noted("pod: POST → Running, p99", percentile(byPost, 0.99), "ms"),
+    atMost("kill -9 of containerd → it serves again", returnedMs / 1000, "s", 2),
     ...(await reboot()),
   ];
+}
+
+/** How long nothing answers at containerd's socket after it was killed, in milliseconds. */
+async function killContainerd(machine: Machine): Promise<number> {
+  const id = await readPidFile(path.join(machine.dataDir, "run/containerd/containerd.pid"));
+  if (!id) throw new Error("containerd does not run");
+  process.kill(id.pid, "SIGKILL");
+  const killed = performance.now();
+  await until(
+    () => answers(path.join(machine.dataDir, "run/containerd/containerd.sock")),
+    "containerd to answer again",
+  );
+  return performance.now() - killed;
 }
 
 /** The power of a machine with ten pods is cut, and it boots again without its cloud. */

@@ -71,7 +71,6 @@ describe("An edge without its cloud", () => {
     );
 
     await machine.skerry("cloud", "start");
-    const returned = performance.now();
     const pods = await eventually(
       async () => {
         const [all, nodes] = [await podsOf(machine), (await machine.get<{ items: Node[] }>("nodes")).items];
@@ -89,7 +88,6 @@ describe("An edge without its cloud", () => {
       },
       { what: "statuses to be right after the cloud's return", timeoutMs: 15_000, everyMs: 200 },
     );
-    assert.ok(performance.now() - returned < 10_000, "statuses are right within seconds");
     const crasher = pods.find(({ metadata }) => metadata.name === "crasher")?.status?.containerStatuses?.[0];
     assert.equal(crasher?.lastState?.terminated?.exitCode, 137);
     const once = pods.find(({ metadata }) => metadata.name === "once")?.status?.containerStatuses?.[0];

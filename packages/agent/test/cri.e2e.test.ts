@@ -115,12 +115,10 @@ describe("PrivateContainerd with real containers", { concurrency: 2 }, () => {
     await eventually(async () => (await logLines(log)).length > 20);
 
     const killed = edge.supervisor.process?.pid ?? assert.fail("containerd does not run");
-    const at = performance.now();
     process.kill(killed, "SIGKILL");
     await eventually(() => edge.supervisor.process?.pid !== killed && edge.supervisor.problem === undefined, {
       everyMs: 5,
     });
-    assert.ok(performance.now() - at < 2000, "it serves again within 2 s");
     const status = await edge.runtime.containerStatus(pod.containerId, patience());
     assert.equal(status.state, "running");
     assert.equal(status.startedAtNs, startedAt, "the same process");
