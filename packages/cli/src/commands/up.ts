@@ -20,7 +20,10 @@ import { installNeeds, missingNeeds } from "../setup/packages.ts";
 import { Steps } from "../steps.ts";
 import { runForeground } from "./foreground.ts";
 
-const READY_TIMEOUT_MS = 90_000;
+/** How long what is waited for may stand still. A slow machine takes longer for all of it, but goes on from one state to the next. */
+const STILL_TIMEOUT_MS = 90_000;
+/** How long is waited at most: what fails again and again does not stand still either. */
+const MAX_TIMEOUT_MS = 600_000;
 
 export const up: Command = {
   name: "up",
@@ -190,20 +193,26 @@ async function nodeState(client: Client, name: string, signal: AbortSignal): Pro
 
 /** Asks until the answer is true; an answer in words, or a failure, says what it still waits for. */
 async function until(signal: AbortSignal, what: string, ask: () => Promise<true | string>): Promise<void> {
-  const deadline = systemClock.monotonic() + READY_TIMEOUT_MS;
+  const begin = systemClock.monotonic();
+  let since = begin;
   let last = "";
-  while (systemClock.monotonic() < deadline) {
+  for (;;) {
+    const now = systemClock.monotonic();
+    if (now >= since + STILL_TIMEOUT_MS || now >= begin + MAX_TIMEOUT_MS) break;
+    let answer: true | string;
     try {
-      const answer = await ask();
-      if (answer === true) return;
-      last = answer;
+      answer = await ask();
     } catch (error) {
       signal.throwIfAborted();
-      last = (error as Error).message;
+      answer = (error as Error).message;
     }
+    if (answer === true) return;
+    if (answer !== last) since = now;
+    last = answer;
     await systemClock.sleep(50, signal);
   }
-  throw new UserError(`After ${READY_TIMEOUT_MS / 1000} s ${what}: ${last}; see skerry check and skerry logs edge`);
+  const seconds = Math.round((systemClock.monotonic() - begin) / 1000);
+  throw new UserError(`After ${seconds} s ${what}: ${last}; see skerry check and skerry logs edge`);
 }
 
 async function printClosing({ layout, settings }: Instance, call: Call): Promise<void> {

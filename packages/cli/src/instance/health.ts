@@ -10,8 +10,8 @@ import { journalOf } from "./journal.ts";
 import { adminClient } from "./kubeconfig.ts";
 import { edgeSocketOf, logFileOf, type Daemon, type Layout } from "./layout.ts";
 
-/** How long a daemon may take until it answers, in milliseconds: a slow card, a first start without compiled code. */
-const START_TIMEOUT_MS = 60_000;
+/** How long a daemon may take until it answers, in milliseconds: a slow card, a first start without compiled code. One that ends is noticed at once. */
+const START_TIMEOUT_MS = 180_000;
 
 /** How much of the journal is searched for why a daemon has ended. */
 const LAST_LINES = 100;
