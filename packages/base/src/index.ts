@@ -13,7 +13,7 @@ export {
   type DaemonOptions,
   type ProcessId,
 } from "./daemon.ts";
-export { isMissingFile, writeFileAtomic } from "./files.ts";
+export { isMissingFile, namesIn, writeFileAtomic } from "./files.ts";
 export { KeyedQueue, type KeyedQueueOptions, type Requeue } from "./keyed-queue.ts";
 export { createLogger, silentLogger, type Logger, type LoggerOptions, type LogLevel } from "./log.ts";
 export { LOG_FILE_LIMITS, olderPartsOf, rotateLogFile, type LogFileLimits } from "./log-file.ts";

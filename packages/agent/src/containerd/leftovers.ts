@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import {
   isMissingFile,
+  namesIn,
   runCommand,
   signalProcess,
   startTimeOf,
@@ -155,13 +156,4 @@ async function childrenOf(pid: number): Promise<ProcessId[]> {
 async function removeShimSockets(paths: ContainerdPaths): Promise<void> {
   const bundles = path.join(paths.stateDir, "io.containerd.runtime.v2.task", "k8s.io");
   for (const id of await namesIn(bundles)) await rm(shimSocket(paths, id), { force: true });
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if (isMissingFile(error)) return [];
-    throw error;
-  }
 }

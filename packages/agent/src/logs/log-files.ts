@@ -1,9 +1,9 @@
-import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { createReadStream, createWriteStream } from "node:fs";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { isMissingFile } from "@skerry/base";
+import { isMissingFile, namesIn } from "@skerry/base";
 
 /** How much log a container may keep. */
 export interface RotationLimits {
@@ -19,13 +19,7 @@ export const ROTATION_LIMITS: RotationLimits = { maxBytes: 10 * 1024 * 1024, max
 /** The files that hold one instance's log, oldest first; the last is the one that is written to, and always named. */
 export async function logFilesOf(current: string): Promise<string[]> {
   const prefix = `${path.basename(current)}.`;
-  let names: string[];
-  try {
-    names = await readdir(path.dirname(current));
-  } catch (error) {
-    if (!isMissingFile(error)) throw error;
-    names = [];
-  }
+  const names = await namesIn(path.dirname(current));
   const rotated = names.filter((name) => name.startsWith(prefix) && !name.endsWith(".tmp"));
   // While one is being compressed it is there twice: the compressed one is whole, for it was renamed to its name.
   const whole = rotated.filter((name) => !rotated.includes(`${name}.gz`));

@@ -1,6 +1,6 @@
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { overlaps, parseCidr, isMissingFile } from "@skerry/base";
+import { namesIn, overlaps, parseCidr } from "@skerry/base";
 import type { NetworkNames } from "./cni-config.ts";
 import { optionOf, type Iptables, type IptablesRule } from "./iptables.ts";
 
@@ -140,12 +140,3 @@ export async function removeUnusedChains(iptables: Iptables): Promise<void> {
 /** A rule of a pod's own chain that uses a shared one. */
 const leadsFromPod = (rule: IptablesRule, chains: readonly string[]): boolean =>
   rule.chain.startsWith("CNI-DN-") && chains.includes(optionOf(rule, "-j") ?? "");
-
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if (isMissingFile(error)) return [];
-    throw error;
-  }
-}

@@ -1,6 +1,6 @@
-import { readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
-import { isMissingFile, type Clock, type Logger } from "@skerry/base";
+import { namesIn, type Clock, type Logger } from "@skerry/base";
 import type { EdgeCache } from "../cache/edge-cache.ts";
 import type { Means } from "./perform.ts";
 import type { RuntimePod } from "./runtime-view.ts";
@@ -72,8 +72,8 @@ export class Reclaimer implements AsyncDisposable {
   async sweep(): Promise<void> {
     const { cache, means, log, listed, lookAt } = this.#options;
     try {
-      for (const uid of await entries(means.paths.podsDir)) if (!cache.pod(uid)) lookAt(uid);
-      for (const folder of await entries(means.paths.logsDir)) {
+      for (const uid of await namesIn(means.paths.podsDir)) if (!cache.pod(uid)) lookAt(uid);
+      for (const folder of await namesIn(means.paths.logsDir)) {
         const uid = folder.slice(folder.lastIndexOf("_") + 1);
         if (cache.pod(uid) || listed().has(uid)) continue;
         await rm(path.join(means.paths.logsDir, folder), { recursive: true, force: true });
@@ -110,14 +110,5 @@ export class Reclaimer implements AsyncDisposable {
       log.info({ uid }, "removing the cgroup of a pod that is no more");
       await means.cgroups.remove(uid, signal);
     }
-  }
-}
-
-async function entries(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isMissingFile(error)) return [];
-    throw error;
   }
 }
