@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { it } from "node:test";
 import { isMissingFile } from "@skerry/base";
-import type { Pod } from "@skerry/machinery/types";
+import type { Pod, PodStatus } from "@skerry/machinery/types";
 import { RuntimeError } from "../runtime/runtime.ts";
 import { deleted, EdgeFixture, pod } from "./edge-fixture.ts";
 
@@ -29,6 +29,10 @@ class World {
   readonly #wanted = new Map<string, Pod>();
   /** Deleted by the cloud, which waits to hear that they are gone. */
   readonly #leaving = new Map<string, Pod>();
+  /** What the cloud was last told of a pod. */
+  readonly #records = new Map<string, PodStatus>();
+  /** How often a pod had been started that was known to have ended when the edge lost its memory. */
+  readonly #ended = new Map<string, number>();
   readonly history: string[] = [];
   #boots = 1;
 
@@ -63,6 +67,7 @@ class World {
       "sandbox",
       "restart",
       "reboot",
+      "memory",
       "away",
       "time",
     ]);
@@ -96,6 +101,9 @@ class World {
         this.edge.bootId = `boot-${++this.#boots}`;
         await this.edge.start();
         break;
+      case "memory":
+        await this.#loseMemory();
+        break;
       case "away":
         this.edge.runtime.setAvailable(false);
         await this.edge.pass(3_000, 1_000);
@@ -113,6 +121,7 @@ class World {
     await this.#forgetGone();
     await this.edge.settle();
     assert.deepEqual(this.edge.machine.violations, []);
+    for (const [uid, starts] of this.#ended) assert.equal(this.edge.machine.starts[`${uid}/main`] ?? 0, starts, uid);
     const sandboxes = Object.values(this.edge.machine.sandboxes);
     for (const [name, wanted] of this.#wanted) {
       const facts = this.edge.cache.facts(wanted.metadata.uid ?? "");
@@ -131,7 +140,7 @@ class World {
   async end(): Promise<void> {
     for (const [name, wanted] of this.#wanted) {
       await this.edge.put(deleted(wanted, 1));
-      this.#leaving.set(name, wanted);
+      this.#leaving.set(name, deleted(wanted, 1));
     }
     this.#wanted.clear();
     await this.edge.pass(120_000, 30_000);
@@ -174,6 +183,25 @@ class World {
     await this.edge.restart();
   }
 
+  /** The agent's memory is lost, and the cloud tells it anew what is wanted, with what it had been told. */
+  async #loseMemory(): Promise<void> {
+    const { edge } = this;
+    const told = [...this.#wanted.values(), ...this.#leaving.values()].map((one): Pod => {
+      const status = edge.reported(one)?.status ?? this.#records.get(uidOf(one));
+      if (status) this.#records.set(uidOf(one), status);
+      if (status?.phase === "Succeeded" || status?.phase === "Failed") this.#ended.set(uidOf(one), this.#starts(one));
+      return status ? { ...one, status } : one;
+    });
+    await edge.loseCache();
+    await edge.start();
+    for (const one of told) await edge.put(one);
+    await edge.cache.inSync();
+  }
+
+  #starts(one: Pod): number {
+    return this.edge.machine.starts[`${uidOf(one)}/main`] ?? 0;
+  }
+
   /** As the cloud does: what was reported gone is dropped. */
   async #forgetGone(): Promise<void> {
     for (const [name, wanted] of this.#leaving) {
@@ -183,6 +211,8 @@ class World {
     }
   }
 }
+
+const uidOf = ({ metadata }: Pod): string => metadata.uid ?? "";
 
 const withImage = (wanted: Pod, image: string): Pod => ({
   ...wanted,
