@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { it } from "node:test";
-import { isMissingFile } from "@skerry/base";
+import { namesIn } from "@skerry/base";
 import type { Pod, PodStatus } from "@skerry/machinery/types";
 import { RuntimeError } from "../runtime/runtime.ts";
 import { deleted, EdgeFixture, pod } from "./edge-fixture.ts";
@@ -20,6 +19,7 @@ function generator(seed: number): () => number {
 
 const SEEDS = 15;
 const EVENTS = 30;
+const YEARS_MS = 50 * 365 * 86_400_000;
 const NAMES = ["red", "green", "blue"];
 
 /** A world of three pod names in which anything happens in any order, and its rules. */
@@ -68,6 +68,7 @@ class World {
       "restart",
       "reboot",
       "memory",
+      "clock",
       "away",
       "time",
     ]);
@@ -103,6 +104,9 @@ class World {
         break;
       case "memory":
         await this.#loseMemory();
+        break;
+      case "clock":
+        this.edge.clock.jump(this.pick([-YEARS_MS, YEARS_MS, -3_600_000, 30_000]));
         break;
       case "away":
         this.edge.runtime.setAvailable(false);
@@ -150,12 +154,7 @@ class World {
     assert.deepEqual(this.edge.machine.containers, {});
     assert.deepEqual([...this.edge.cache.pods()], []);
     assert.deepEqual(this.edge.cache.rememberedUids(), []);
-    // Not there before the first pod is.
-    const folders = await readdir(path.join(this.edge.folder, "pods")).catch((error: unknown) => {
-      if (isMissingFile(error)) return [];
-      throw error;
-    });
-    assert.deepEqual(folders, []);
+    assert.deepEqual(await namesIn(path.join(this.edge.folder, "pods")), []);
   }
 
   async #put(name: string, wanted: Pod): Promise<void> {
