@@ -39,6 +39,7 @@ export function blame(step: Step, error: unknown, troubles: Troubles, monotonicM
         warning("Failed", "Error: ErrImagePull"),
       ];
     case "create":
+      if (isNameTaken(error)) troubles.containerAttempts.set(step.container, step.attempt + 1);
       add(
         error instanceof ContainerConfigError ? "CreateContainerConfigError" : "CreateContainerError",
         message,
@@ -49,10 +50,7 @@ export function blame(step: Step, error: unknown, troubles: Troubles, monotonicM
       add("RunContainerError", message, LOCAL_RETRY);
       return [warning("Failed", `Error: ${message}`)];
     case "run-sandbox":
-      if (error instanceof RuntimeError && error.code === "AlreadyExists") {
-        // The runtime holds the name for a sandbox that it does not show: left by a call that was cut off.
-        troubles.sandboxAttempt = step.attempt + 1;
-      }
+      if (isNameTaken(error)) troubles.sandboxAttempt = step.attempt + 1;
       add("FailedCreatePodSandBox", message, LOCAL_RETRY);
       return [warning("FailedCreatePodSandBox", `Failed to create pod sandbox: ${message}`)];
     case "volumes":
@@ -74,6 +72,9 @@ export function blame(step: Step, error: unknown, troubles: Troubles, monotonicM
       return [];
   }
 }
+
+/** Whether the runtime holds the name for what it does not show: left by a call that was cut off. */
+const isNameTaken = (error: unknown): boolean => error instanceof RuntimeError && error.code === "AlreadyExists";
 
 /** How long a failed pull is shown as failed before it is shown as waiting. */
 export const PULL_FAILURE_SHOWN_MS = 1_000;

@@ -152,7 +152,8 @@ function planContainer(container: Container, input: PlanInput, current: Observed
   }
   // An instance that was made but never ran leaves its number to the next one, which needs it out of the way first.
   const ran = known !== undefined && (known.ended !== undefined || known.startedAtMs > 0);
-  const attempt = known ? known.attempt + (ran ? 1 : 0) : 0;
+  const next = known ? known.attempt + (ran ? 1 : 0) : 0;
+  const attempt = Math.max(next, troubles.containerAttempts.get(name) ?? 0);
   if (instance && !ran) steps.push({ do: "remove", container: name, id: instance.id });
   steps.push({ do: "create", container: name, attempt }, { do: "start", container: name, id: undefined });
   if (instance && ran) steps.push({ do: "remove", container: name, id: instance.id });

@@ -180,6 +180,21 @@ describe("PodLoop", () => {
     assert.equal(edge.reported(web)?.status.phase, "Running");
   });
 
+  it("makes the next instance of a container where the runtime holds the name of one that it does not show", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => {
+      runtime.addImage("app:1");
+      runtime.holdName("web", "main", 0);
+    });
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.state?.waiting?.reason, "CreateContainerError");
+    await edge.pass(2_000);
+    assert.equal(edge.reported(web)?.status.phase, "Running");
+    assert.deepEqual(Object.values(edge.machine.starts), [1]);
+  });
+
   it("takes a deleted pod down and says that it is gone", async () => {
     await using edge = await EdgeFixture.create();
     await edge.start((runtime) => runtime.addImage("app:1"));

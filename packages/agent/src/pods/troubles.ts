@@ -9,6 +9,8 @@ export interface Troubles {
   containers: Map<string, Trouble>;
   /** The runtime holds the names of sandboxes below this attempt, though it shows none. */
   sandboxAttempt: number;
+  /** And those of a container's instances below this attempt, by its name. */
+  containerAttempts: Map<string, number>;
 }
 
 export interface Trouble {
@@ -32,4 +34,9 @@ export const PULL_RETRY = { initialMs: 10_000, maxMs: 300_000 } as const;
 /** What does not need the network: sooner. */
 export const LOCAL_RETRY = { initialMs: 1_000, maxMs: 60_000 } as const;
 
-export const noTroubles = (): Troubles => ({ pod: undefined, containers: new Map(), sandboxAttempt: 0 });
+export const noTroubles = (): Troubles => ({
+  pod: undefined,
+  containers: new Map(),
+  sandboxAttempt: 0,
+  containerAttempts: new Map(),
+});

@@ -47,6 +47,7 @@ export class FakeRuntime implements Runtime, ImageStore {
   readonly #script: (spec: ContainerSpec) => Script;
   readonly #latency = new Map<FakeCall, number>();
   readonly #failures = new Map<FakeCall, RuntimeError[]>();
+  readonly #held = new Set<string>();
   readonly #watchers = new Set<(change: RuntimeChange | undefined) => void>();
   readonly #timers = new Set<() => void>();
   #hook: ((call: FakeCall, when: "before" | "after") => void | Promise<void>) | undefined;
@@ -89,6 +90,11 @@ export class FakeRuntime implements Runtime, ImageStore {
   /** The next call of this name fails with the error, before it does anything. May be said several times. */
   failNext(call: FakeCall, error: RuntimeError): void {
     this.#failures.set(call, [...(this.#failures.get(call) ?? []), error]);
+  }
+
+  /** Holds the name of one instance of a container, which is not listed: a call that was cut off has not ended yet. */
+  holdName(podName: string, container: string, attempt: number): void {
+    this.#held.add(`${podName}/${container}/${attempt}`);
   }
 
   /** Runs around each call: before it has an effect, and after, before the caller learns of it. A throw is the call's failure. */
@@ -240,6 +246,9 @@ export class FakeRuntime implements Runtime, ImageStore {
         throw new RuntimeError("NotFound", `image ${spec.imageRef} not found`);
       }
       const uid = sandbox.spec.podUid;
+      if (this.#held.has(`${sandbox.spec.podName}/${spec.name}/${spec.attempt}`)) {
+        throw new RuntimeError("AlreadyExists", "name is reserved for a container that is being made");
+      }
       const reserved = this.#containersOf(uid).find(
         (c) => c.spec.name === spec.name && c.spec.attempt === spec.attempt,
       );
