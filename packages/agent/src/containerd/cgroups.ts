@@ -1,6 +1,6 @@
 import { access, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { isMissingFile, runCommand, type RunCommand } from "@skerry/base";
+import { isMissingFile, namesIn, runCommand, type RunCommand } from "@skerry/base";
 
 /** Who makes cgroups: systemd, asked over D-Bus, or whoever needs one, as a folder. */
 export type CgroupDriver = "systemd" | "cgroupfs";
@@ -120,15 +120,6 @@ async function foldersOf(name: string, root: string): Promise<string[]> {
     if (await exists(path.join(mount, "cgroup.procs"))) folders.push(path.join(mount, name));
   }
   return folders;
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if (isMissingFile(error)) return [];
-    throw error;
-  }
 }
 
 const exists = async (file: string): Promise<boolean> => {
