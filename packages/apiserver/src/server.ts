@@ -22,6 +22,7 @@ import {
 import { parseResourcePath, type ResourcePath } from "./http/request-path.ts";
 import { answerResource, verbOf, type ResourceHandlerOptions } from "./http/resource-handler.ts";
 import { sendStatus, statusFor } from "./http/status-answer.ts";
+import { WatchRounds } from "./http/watch-rounds.ts";
 import { WatchLines } from "./http/watch.ts";
 import type { NodeStreams } from "./node-streams.ts";
 import type { SchemaSource } from "./openapi/schemas.ts";
@@ -83,6 +84,7 @@ export class ApiServer implements AsyncDisposable {
       clock,
       random,
       lines: new WatchLines(),
+      rounds: new WatchRounds(this.#clock),
       stopping: this.#stopping.signal,
     };
     this.#paths = {

@@ -26,6 +26,7 @@ import { answerPodLog } from "./pod-log.ts";
 import type { ResourcePath } from "./request-path.ts";
 import { readRowObject } from "./table.ts";
 import { answerWatch } from "./watch-answer.ts";
+import type { WatchRounds } from "./watch-rounds.ts";
 import type { WatchLines } from "./watch.ts";
 
 export interface ResourceHandlerOptions {
@@ -35,6 +36,7 @@ export interface ResourceHandlerOptions {
   clock: Clock;
   random: () => number;
   lines: WatchLines;
+  rounds: WatchRounds;
   /** Aborts when the server stops: watches end, everything else goes on to its end. */
   stopping: AbortSignal;
 }
@@ -170,6 +172,7 @@ async function watch(call: Call): Promise<void> {
     clock: options.clock,
     random: options.random,
     lines: options.lines,
+    rounds: options.rounds,
     stopping: options.stopping,
     open: (signal) => options.api.watch(contextOf(call, READ), resource, { ...query, signal }),
   });

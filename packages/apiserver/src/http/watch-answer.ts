@@ -3,6 +3,7 @@ import type { WatchEvent } from "@skerry/client";
 import { statusOf } from "@skerry/machinery";
 import type { Resource } from "../api.ts";
 import type { Exchange } from "./exchange.ts";
+import type { WatchRounds } from "./watch-rounds.ts";
 import { errorLine, WatchEncoder, WatchWriter, type WatchForm, type WatchLines } from "./watch.ts";
 
 export interface WatchAnswer {
@@ -14,6 +15,7 @@ export interface WatchAnswer {
   clock: Clock;
   random: () => number;
   lines: WatchLines;
+  rounds: WatchRounds;
   stopping: AbortSignal;
   open(signal: AbortSignal): AsyncIterable<WatchEvent>;
 }
@@ -33,7 +35,7 @@ export async function answerWatch(watch: WatchAnswer): Promise<void> {
   stopping.addEventListener("abort", end, { once: true });
   exchange.signal.addEventListener("abort", end, { once: true });
   if (stopping.aborted || exchange.signal.aborted) end();
-  const writer = new WatchWriter(exchange, clock);
+  const writer = new WatchWriter(exchange, watch.rounds);
   try {
     const events = watch.open(ended.signal)[Symbol.asyncIterator]();
     const first = events.next();

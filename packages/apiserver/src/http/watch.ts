@@ -1,4 +1,3 @@
-import type { Clock } from "@skerry/base";
 import type { WatchEvent } from "@skerry/client";
 import { apiVersionOf, type Encoded } from "@skerry/machinery";
 import type { Resource } from "../api.ts";
@@ -6,6 +5,7 @@ import { setCommonHeaders } from "./answer.ts";
 import { writable, type Exchange } from "./exchange.ts";
 import { objectBytes } from "./forms.ts";
 import type { AnswerForm } from "./negotiate.ts";
+import type { WatchRounds } from "./watch-rounds.ts";
 import { columnsJson, rowJson, tableJson, type RowObject } from "./table.ts";
 
 /** How events are shown to one watcher. */
@@ -17,11 +17,6 @@ export interface WatchForm {
 /** Lines are gathered up to this before they are written, and the watcher waits until its client has taken them. */
 const WRITE_BYTES = 64 << 10;
 const LINE_END = Buffer.from("}\n");
-/**
- * What comes this soon after the last write waits for more, in milliseconds: a lone event leaves at once, and a stream of them costs
- * each watcher two hundred writes a second instead of one an event.
- */
-const GATHER_MS = 5;
 
 /**
  * Keeps the lines of the newest events, so that an event is encoded once however many watch it. Bounded by number and bytes; what falls out is made again.
@@ -74,15 +69,14 @@ export const errorLine = (status: object): Uint8Array => eventLine("ERROR", Buff
 /** Writes the lines of one watch: many at once when many come at once, and no faster than the client reads. */
 export class WatchWriter {
   readonly #exchange: Exchange;
-  readonly #clock: Clock;
+  readonly #rounds: WatchRounds;
   #pending: Uint8Array[] = [];
   #size = 0;
-  #scheduled = false;
-  #writtenAt = -Infinity;
+  #joined = false;
 
-  constructor(exchange: Exchange, clock: Clock) {
+  constructor(exchange: Exchange, rounds: WatchRounds) {
     this.#exchange = exchange;
-    this.#clock = clock;
+    this.#rounds = rounds;
   }
 
   /** Sends the head of the answer at once: clients wait for it before they believe in the watch. */
@@ -100,19 +94,17 @@ export class WatchWriter {
     this.#pending.push(line);
     this.#size += line.length;
     if (this.#size >= WRITE_BYTES) return this.#drained();
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      const write = (): void => {
-        this.#scheduled = false;
-        this.flush();
-      };
-      const soon = GATHER_MS - (this.#clock.monotonic() - this.#writtenAt);
-      if (soon > 0) this.#clock.after(soon, write);
-      // After all that this turn of the event loop publishes: one write, one TLS record.
-      else setImmediate(write);
+    if (!this.#joined) {
+      this.#joined = true;
+      this.#rounds.join(this.#write);
     }
     return undefined;
   }
+
+  readonly #write = (): void => {
+    this.#joined = false;
+    this.flush();
+  };
 
   /** Writes what waits; false when the client is slower than its events. */
   flush(): boolean {
@@ -122,7 +114,6 @@ export class WatchWriter {
     const chunk = this.#pending.length === 1 && first ? first : Buffer.concat(this.#pending, this.#size);
     this.#pending = [];
     this.#size = 0;
-    this.#writtenAt = this.#clock.monotonic();
     if (response.destroyed === true || response.writableEnded) return true;
     return response.write(chunk);
   }

@@ -1,7 +1,7 @@
 import type { Clock } from "@skerry/base";
 import type { WatchEvent, WatchOptions } from "@skerry/client";
 import { CompactedError, expired, WatcherTooSlowError, type Encoded } from "@skerry/machinery";
-import type { StorageEvent } from "../storage.ts";
+import type { StorageEvent, StorageWatch } from "../storage.ts";
 import { resourceName, type Core } from "./core.ts";
 import { FromBytes, withRevision } from "./encoding.ts";
 import type { KindRow } from "./kind-row.ts";
@@ -36,7 +36,8 @@ export async function* watchObjects(
       }
     }
     since ??= newestRevision(core, row);
-    yield* changes(core, row, filter, since, options);
+    await using live = new LiveChanges(core, row, filter, since, options);
+    for (let event = await live.next(); event; event = await live.next()) yield event;
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof CompactedError)
@@ -47,46 +48,63 @@ export async function* watchObjects(
   }
 }
 
-async function* changes(
-  core: Core,
-  row: KindRow,
-  filter: Filter,
-  since: number,
-  options: { signal: AbortSignal; allowBookmarks?: boolean },
-): AsyncGenerator<WatchEvent> {
-  const { namespace, name } = filter;
+/** The changes after a revision that a filter lets through, and bookmarks. A class, for each generator that an event passes costs every watcher. */
+class LiveChanges implements AsyncDisposable {
+  readonly #core: Core;
+  readonly #filter: Filter;
+  readonly #signal: AbortSignal;
   // A reader that stops in the middle must not wait for the next change.
-  const stop = new AbortController();
-  const onAbort = (): void => stop.abort();
-  options.signal.addEventListener("abort", onAbort, { once: true });
-  const source = core.storage.watch(resourceName(row), {
-    since,
-    signal: stop.signal,
-    ...(namespace !== undefined && { namespace }),
-    ...(name !== undefined && { name }),
-  });
-  const reader = new TimedReader(source, core.clock);
-  let told = since;
-  let bookmarkAt = options.allowBookmarks ? core.clock.monotonic() + BOOKMARK_MS : Infinity;
-  try {
+  readonly #stop = new AbortController();
+  readonly #onAbort = (): void => this.#stop.abort();
+  readonly #source: StorageWatch;
+  readonly #reader: TimedReader<StorageEvent>;
+  /** The newest revision that the reader knows of. */
+  #told: number;
+
+  constructor(
+    core: Core,
+    row: KindRow,
+    filter: Filter,
+    since: number,
+    { signal, allowBookmarks }: { signal: AbortSignal; allowBookmarks?: boolean },
+  ) {
+    this.#core = core;
+    this.#filter = filter;
+    this.#signal = signal;
+    this.#told = since;
+    const { namespace, name } = filter;
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+    this.#source = core.storage.watch(resourceName(row), {
+      since,
+      signal: this.#stop.signal,
+      ...(namespace !== undefined && { namespace }),
+      ...(name !== undefined && { name }),
+    });
+    this.#reader = new TimedReader(this.#source, core.clock, allowBookmarks ? BOOKMARK_MS : undefined);
+  }
+
+  /** The next event; undefined when there are no more. */
+  async next(): Promise<WatchEvent | undefined> {
     for (;;) {
-      const next = await reader.next(bookmarkAt - core.clock.monotonic());
-      if (next === "done") return;
-      const seen = next === "late" ? source.revision : next.revision;
-      const event = next === "late" ? undefined : eventOf(core, next, filter);
-      if (event) {
-        told = seen;
-        yield event;
+      const next = await this.#reader.next();
+      if (next === "done") return undefined;
+      if (next === "tick") {
+        const { revision } = this.#source;
+        if (revision <= this.#told) continue;
+        this.#told = revision;
+        return { type: "BOOKMARK", revision: String(revision), initialEventsEnd: false };
       }
-      if (core.clock.monotonic() < bookmarkAt) continue;
-      bookmarkAt = core.clock.monotonic() + BOOKMARK_MS;
-      if (seen > told) yield { type: "BOOKMARK", revision: String(seen), initialEventsEnd: false };
-      told = seen;
+      const event = eventOf(this.#core, next, this.#filter);
+      if (!event) continue;
+      this.#told = next.revision;
+      return event;
     }
-  } finally {
-    options.signal.removeEventListener("abort", onAbort);
-    stop.abort();
-    await reader[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#stop.abort();
+    await this.#reader[Symbol.asyncDispose]();
   }
 }
 
@@ -110,53 +128,67 @@ function departed(core: Core, { revision, object }: StorageEvent, previous: Enco
   return known;
 }
 
-/** Reads from an iterator, and doesn't wait longer than it is told. One promise is open at a time, however long it is quiet. */
+/** Reads from an iterator, and is told when time has passed besides. One promise of the iterator is open at a time, however long it is quiet. */
 class TimedReader<T> implements AsyncDisposable {
   readonly #iterator: AsyncIterator<T>;
   readonly #clock: Clock;
+  readonly #everyMs: number | undefined;
+  #cancel: (() => void) | undefined;
+  #isAsked = false;
+  #hasTicked = false;
+  /** What came while nobody waited. */
   #outcome: { value: T | "done" } | { error: unknown } | undefined;
-  #asked = false;
-  #wake: (() => void) | undefined;
+  #waiting: PromiseWithResolvers<T | "done" | "tick"> | undefined;
 
-  constructor(source: AsyncIterable<T>, clock: Clock) {
+  constructor(source: AsyncIterable<T>, clock: Clock, everyMs: number | undefined) {
     this.#iterator = source[Symbol.asyncIterator]();
     this.#clock = clock;
+    this.#everyMs = everyMs;
+    this.#arm();
   }
 
-  /** `late`: nothing came for `waitMs`. */
-  async next(waitMs: number): Promise<T | "done" | "late"> {
-    if (!this.#asked) {
-      this.#asked = true;
+  /** `tick`: another `everyMs` is over. */
+  next(): Promise<T | "done" | "tick"> {
+    if (this.#hasTicked) {
+      this.#hasTicked = false;
+      return Promise.resolve("tick");
+    }
+    const waiting = Promise.withResolvers<T | "done" | "tick">();
+    this.#waiting = waiting;
+    const outcome = this.#outcome;
+    this.#outcome = undefined;
+    if (outcome) this.#settle(outcome);
+    else if (!this.#isAsked) {
+      this.#isAsked = true;
       this.#iterator.next().then(
         (result) => this.#settle({ value: result.done ? "done" : result.value }),
         (error: unknown) => this.#settle({ error }),
       );
     }
-    if (!this.#outcome) {
-      await new Promise<void>((resolve) => {
-        const cancel = waitMs === Infinity ? undefined : this.#clock.after(waitMs, resolve);
-        this.#wake = () => {
-          cancel?.();
-          resolve();
-        };
-      });
-      this.#wake = undefined;
-    }
-    const outcome = this.#outcome;
-    if (!outcome) return "late";
-    this.#outcome = undefined;
-    this.#asked = false;
-    if ("error" in outcome) throw outcome.error;
-    return outcome.value;
+    return waiting.promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#wake?.();
+    this.#cancel?.();
     await this.#iterator.return?.();
   }
 
   #settle(outcome: { value: T | "done" } | { error: unknown }): void {
-    this.#outcome = outcome;
-    this.#wake?.();
+    this.#isAsked = false;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (!waiting) this.#outcome = outcome;
+    else if ("error" in outcome) waiting.reject(outcome.error);
+    else waiting.resolve(outcome.value);
+  }
+
+  #arm(): void {
+    if (this.#everyMs === undefined) return;
+    this.#cancel = this.#clock.after(this.#everyMs, () => {
+      this.#arm();
+      if (this.#waiting) this.#waiting.resolve("tick");
+      else this.#hasTicked = true;
+      this.#waiting = undefined;
+    });
   }
 }
