@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
@@ -258,6 +258,28 @@ describe("an edge with real containers", { concurrency: false }, () => {
     assert.equal(ended.containerStatuses?.[0]?.state?.terminated?.exitCode, 255);
     await edge.remove(always);
     await edge.remove(never);
+  });
+
+  it("runs nothing again when its memory was lost, and shows what was said before", async () => {
+    const web = podOf("web", shell(`echo up; ${FOREVER}`));
+    const job = podOf("job", shell("echo done once"), { restartPolicy: "Never" });
+    await edge.put("pods", web);
+    await edge.put("pods", job);
+    await edge.untilPhase(web, "Running");
+    await edge.untilPhase(job, "Succeeded");
+    await edge.agent.idle();
+    const told = [web, job].map((one): Pod => ({ ...one, status: edge.statusOf(one) }));
+    await edge.stop();
+    for (const suffix of ["", "-wal"]) await rm(path.join(edge.dataDir, `cache.db${suffix}`), { force: true });
+    await edge.start();
+    for (const one of told) await edge.put("pods", one);
+    await edge.agent.cache.inSync();
+    await edge.agent.idle();
+    for (const one of told) assert.deepEqual(edge.statusOf(one), one.status);
+    assert.equal(await edge.logs(job), "done once\n");
+    assert.equal(await edge.logs(web), "up\n");
+    await edge.remove(web);
+    await edge.remove(job);
   });
 
   it("leaves nothing of its pods behind", async () => {
