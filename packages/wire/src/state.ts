@@ -20,7 +20,10 @@ export type StateChange =
   | {
       op: "put";
       object: HeldObject;
-      /** The projection as UTF-8 JSON: the object without status, managedFields and resourceVersion. */
+      /**
+       * The projection as UTF-8 JSON: the object without managedFields and resourceVersion. A status in it is no part of the
+       * projection nor of its hash: it is what the cloud has on record of a pod, for an edge that knows nothing of it.
+       */
       bytes: Uint8Array;
     }
   | {
