@@ -11,9 +11,9 @@ import { ensureSettings } from "../packages/cli/src/instance/settings.ts";
 export const API_PORT = 36_443;
 export const LINK_PORT = 30_000;
 
-/** A folder for one benchmark, on a real disk: in memory a flush costs nothing, and the figures would say nothing. */
-export async function benchFolder(): Promise<AsyncDisposable & { path: string }> {
-  const folder = await mkdtemp("/var/tmp/skerry-bench-");
+/** A folder for one benchmark, on a real disk if not said otherwise: in memory a flush costs nothing, and the figures would say nothing. */
+export async function benchFolder(place = "/var/tmp"): Promise<AsyncDisposable & { path: string }> {
+  const folder = await mkdtemp(path.join(place, "skerry-bench-"));
   return { path: folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }
 
