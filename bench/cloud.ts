@@ -41,7 +41,10 @@ export class Cloud {
     const instance = { layout, settings: await ensureSettings(layout, request) };
     const [command = "", ...args] = daemonCommand(instance, "cloud");
     const started = performance.now();
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"], env: daemonEnvironment(instance) });
+    const child = spawn(command, args, {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: daemonEnvironment(instance, "cloud"),
+    });
     process.once("exit", () => child.kill("SIGKILL")); // a benchmark that fails leaves nothing behind
     for (;;) {
       if (child.exitCode !== null) throw new Error("The cloud ended as soon as it was started");

@@ -20,7 +20,10 @@ export async function runForeground(
   const start = async (_instance: Instance, daemon: Daemon): Promise<void> => {
     await refreshBundle();
     const [command = "", ...args] = daemonCommand(instance, daemon);
-    const child = spawn(command, args, { stdio: ["ignore", "inherit", "inherit"], env: daemonEnvironment(instance) });
+    const child = spawn(command, args, {
+      stdio: ["ignore", "inherit", "inherit"],
+      env: daemonEnvironment(instance, daemon),
+    });
     await once(child, "spawn");
     children.set(daemon, child);
     child.once("exit", () => ended.resolve(daemon));

@@ -51,7 +51,7 @@ export async function startInstanceDaemon(instance: Instance, daemon: Daemon): P
     args,
     logFile: logFileOf(layout, daemon),
     pidFile: pidFileOf(layout, daemon),
-    env: daemonEnvironment(instance),
+    env: daemonEnvironment(instance, daemon),
   });
 }
 

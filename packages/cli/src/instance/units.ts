@@ -13,7 +13,7 @@ export const unitName = ({ layout, settings }: Instance, daemon: Daemon | "conta
  */
 export function unitText(instance: Instance, daemon: Daemon): string {
   const command = daemonCommand(instance, daemon).map(unitWord).join(" ");
-  const environment = Object.entries(daemonEnvironment(instance)).map(
+  const environment = Object.entries(daemonEnvironment(instance, daemon)).map(
     ([name, value]) => `Environment=${unitWord(`${name}=${value}`)}`,
   );
   return [
