@@ -36,7 +36,7 @@ export async function startInstanceDaemon(instance: Instance, daemon: Daemon): P
   if (hasSystemd()) {
     const unit = unitName(instance, daemon);
     await writeFileAtomic(path.join("/etc/systemd/system", unit), unitText(instance, daemon));
-    await systemctl("daemon-reload");
+    // Reloads the units, too (systemctl(1), "enable").
     await systemctl("enable", "--now", unit);
     const pid = Number(await systemctl("show", "--property=MainPID", "--value", unit));
     // It writes this file itself, but late: whoever waits for it must not take it for ended. One that has ended already gets none.
