@@ -5,6 +5,7 @@ import { chmod, cp, mkdir, mkdtemp, rm, stat, symlink, writeFile } from "node:fs
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { eventually } from "@skerry/base/testing";
 import { Machine, type Outcome } from "./machine.ts";
 
 const run = promisify(execFile);
@@ -108,10 +109,15 @@ describe("A user without root", () => {
     assert.equal(nodes.stderr, "");
 
     // The cloud writes its kubeconfig when it starts.
-    for (const words of [["cloud", "stop"], ["cloud", "start"], ["status"]]) {
-      const { code, stdout, stderr } = await skerry(...words);
+    for (const verb of ["stop", "start"]) {
+      const { code, stdout, stderr } = await skerry("cloud", verb);
       assert.equal(code, 0, stdout + stderr);
     }
+    await eventually(async () => (await skerry("status")).code === 0, {
+      what: "status to be good",
+      timeoutMs: 60_000,
+      everyMs: 500,
+    });
     assert.equal((await stat(kubeconfig)).uid, uid);
     assert.equal((await skerry("kubectl", "get", "pods")).code, 0);
 
