@@ -18,9 +18,11 @@ at_exit() {
   if [ "$code" != 0 ]; then
     set +e
     ./skerry status
+    kube get events
+    kube get pods -o 'jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[*].lastState}{"\n"}{end}'
     sudo systemctl --no-pager --full status 'skerry*'
-    sudo tail -n 40 /var/log/skerry/*.log
-    sudo journalctl --no-pager -n 120 -o short-monotonic
+    sudo tail -n 20 /var/log/skerry/*.log
+    sudo journalctl --no-pager -n 200 -o short-monotonic | grep -vE ' (sudo|kernel)' | tail -60
   fi 2>&1
   echo "proof: ended with $code"
   sudo systemctl poweroff --no-block
@@ -47,7 +49,8 @@ eventually() {
 }
 same() { [ "$2" = "$3" ] || fail "$1: not \"$2\" but \"$3\""; }
 
-kube() { ./skerry kubectl "$@"; }
+# The one that ./skerry kubectl runs, without two Nodes around it each time.
+kube() { KUBECONFIG=/etc/skerry/kubeconfig tools/kubectl/bin/1.35/kubectl "$@"; }
 is_active() { systemctl is-active -q "$1"; }
 property() { systemctl show -P "$2" "$1"; }
 status_is_good() { ./skerry status; }
@@ -135,6 +138,7 @@ first() {
   kube wait --for=condition=Ready node/gateway-7 --timeout=300s
   kube wait --for=condition=Available deployment/hello --timeout=300s
   same "who says hello" "hello hello" "$(kube logs -l app=hello | grep -o '^hello' | paste -sd ' ')"
+  ./skerry kubectl get pods -o wide
   ./skerry status
   ./skerry check
   [ -r "$(./skerry kubeconfig)" ] || fail "dev cannot read the kubeconfig"
@@ -167,12 +171,12 @@ spec:
   containers:
     - name: main
       image: skerry.local/hello:1
-      command: [/bin/dd, if=/dev/zero, of=/dev/null, bs=256M, count=1]
+      command: [/bin/busybox, dd, if=/dev/zero, of=/dev/null, bs=256M, count=1]
       resources: { limits: { memory: 16Mi } }
 YAML
   kube wait --for=condition=Ready pod/limited --timeout=300s
   limits_are_set
-  eventually 300 bash -c "./skerry kubectl get pod greedy -o 'jsonpath={.status.phase}' | grep -q Failed"
+  kube wait --for=jsonpath='{.status.phase}'=Failed pod/greedy --timeout=300s
   same "end of the greedy one" "OOMKilled 137" "$(kube get pod greedy -o 'jsonpath={.status.containerStatuses[0].state.terminated.reason} {.status.containerStatuses[0].state.terminated.exitCode}')"
   kube delete pod greedy
   eventually 60 pods_run
