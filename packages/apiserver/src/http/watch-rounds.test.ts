@@ -22,12 +22,12 @@ describe("WatchRounds", () => {
     await new Promise(setImmediate);
     clock.advance(2);
     rounds.join(() => written.push("b"));
-    clock.advance(1);
+    clock.advance(3);
     rounds.join(() => written.push("c"));
     assert.equal(clock.pending, 1);
     await new Promise(setImmediate);
     assert.deepEqual(written, ["a"]);
-    clock.advance(2);
+    clock.advance(5);
     assert.deepEqual(written, ["a", "b", "c"]);
     clock.advance(60_000);
     rounds.join(() => written.push("d"));

@@ -2,9 +2,9 @@ import type { Clock } from "@skerry/base";
 
 /**
  * What comes this soon after the last round waits for the next, in milliseconds: a lone event leaves at once, and a stream of them costs
- * each watcher two hundred writes a second instead of one an event.
+ * each watcher a hundred writes a second instead of one an event.
  */
-const GATHER_MS = 5;
+const GATHER_MS = 10;
 
 /** Writes to all watchers together, in rounds: one timer for all of them, one write a round for each that has something to send. */
 export class WatchRounds {
