@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { describe, it } from "node:test";
 import https from "node:https";
+import timers from "node:timers/promises";
 import { connect } from "node:tls";
 import { constants } from "node:http2";
 import { gunzipSync } from "node:zlib";
@@ -267,6 +268,44 @@ describe("ApiServer watches", () => {
       json.message,
       'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
     );
+  });
+
+  it("pulls no more events for a client that has stopped to read, however slowly they come", async () => {
+    const api = new TestApi();
+    const object = pod("a", { filler: "x".repeat(5_000) });
+    let pulled = 0;
+    api.events = async function* (signal) {
+      while (!signal.aborted) {
+        pulled++;
+        yield { type: "MODIFIED", object };
+        await timers.setTimeout(1); // so that a round never gathers as much as is written at once
+      }
+    };
+    await using server = await new TestServer(api).start();
+    const { ca, issue } = server.certificates;
+    const { key, certificate } = issue.call(server.certificates, {
+      commonName: "jane",
+      organizations: ["system:masters"],
+    });
+    const socket = connect({
+      host: "127.0.0.1",
+      port: server.port,
+      ca,
+      key: keyToPem(key),
+      cert: toPem("CERTIFICATE", certificate.raw),
+    });
+    await once(socket, "secureConnect");
+    socket.write(`GET ${PODS}?watch=true HTTP/1.1\r\nhost: x\r\n\r\n`);
+    socket.pause();
+    await eventually(async () => {
+      const before = pulled;
+      await timers.setTimeout(200);
+      return before > 0 && pulled === before;
+    });
+    const stuck = pulled;
+    socket.resume();
+    await eventually(() => pulled > stuck + 100);
+    socket.destroy();
   });
 
   it("pulls events no faster than the client reads them", async () => {

@@ -73,6 +73,8 @@ export class WatchWriter {
   #pending: Uint8Array[] = [];
   #size = 0;
   #joined = false;
+  /** Set while the client has not taken what was written last. */
+  #drained: Promise<void> | undefined;
 
   constructor(exchange: Exchange, rounds: WatchRounds) {
     this.#exchange = exchange;
@@ -93,12 +95,12 @@ export class WatchWriter {
   push(line: Uint8Array): Promise<void> | undefined {
     this.#pending.push(line);
     this.#size += line.length;
-    if (this.#size >= WRITE_BYTES) return this.#drained();
-    if (!this.#joined) {
+    if (this.#size >= WRITE_BYTES) this.flush();
+    else if (!this.#joined) {
       this.#joined = true;
       this.#rounds.join(this.#write);
     }
-    return undefined;
+    return this.#drained;
   }
 
   readonly #write = (): void => {
@@ -106,20 +108,16 @@ export class WatchWriter {
     this.flush();
   };
 
-  /** Writes what waits; false when the client is slower than its events. */
-  flush(): boolean {
-    if (this.#size === 0) return true;
+  /** Writes what waits. A client that is slower than its events is waited for before it gets more. */
+  flush(): void {
+    if (this.#size === 0) return;
     const { response } = this.#exchange;
     const [first] = this.#pending;
     const chunk = this.#pending.length === 1 && first ? first : Buffer.concat(this.#pending, this.#size);
     this.#pending = [];
     this.#size = 0;
-    if (response.destroyed === true || response.writableEnded) return true;
-    return response.write(chunk);
-  }
-
-  async #drained(): Promise<void> {
-    if (!this.flush()) await writable(this.#exchange.response);
+    if (response.destroyed === true || response.writableEnded || response.write(chunk)) return;
+    this.#drained ??= writable(response).then(() => void (this.#drained = undefined));
   }
 }
 
