@@ -282,8 +282,8 @@ describe("ApiServer watches", () => {
       }
     };
     await using server = await new TestServer(api).start();
-    const { ca, issue } = server.certificates;
-    const { key, certificate } = issue.call(server.certificates, {
+    const { ca } = server.certificates;
+    const { key, certificate } = server.certificates.issue({
       commonName: "jane",
       organizations: ["system:masters"],
     });

@@ -24,6 +24,7 @@ import { answerResource, verbOf, type ResourceHandlerOptions } from "./http/reso
 import { sendStatus, statusFor } from "./http/status-answer.ts";
 import { WatchRounds } from "./http/watch-rounds.ts";
 import { WatchLines } from "./http/watch.ts";
+import { YamlReader } from "./http/yaml-reader.ts";
 import type { NodeStreams } from "./node-streams.ts";
 import type { SchemaSource } from "./openapi/schemas.ts";
 import { OpenApi } from "./openapi/openapi.ts";
@@ -60,6 +61,7 @@ export class ApiServer implements AsyncDisposable {
   readonly #listener: TlsListener;
   readonly #stopping = new AbortController();
   readonly #inFlight: InFlight;
+  readonly #yaml: YamlReader;
   readonly #paths: PathHandlerOptions;
   readonly #resources: ResourceHandlerOptions;
   readonly #requestTimeoutMs: number;
@@ -77,6 +79,7 @@ export class ApiServer implements AsyncDisposable {
     this.#authenticator = anyOf(options.authenticators);
     this.#requestTimeoutMs = limits.requestTimeoutMs;
     this.#inFlight = new InFlight(limits, this.metrics);
+    this.#yaml = new YamlReader(clock);
     this.#resources = {
       api,
       authorizer,
@@ -84,7 +87,8 @@ export class ApiServer implements AsyncDisposable {
       clock,
       random,
       lines: new WatchLines(),
-      rounds: new WatchRounds(this.#clock),
+      rounds: new WatchRounds(clock),
+      yaml: this.#yaml,
       stopping: this.#stopping.signal,
     };
     this.#paths = {
@@ -128,6 +132,7 @@ export class ApiServer implements AsyncDisposable {
     this.#stopping.abort();
     const idle = this.#active === 0 ? Promise.resolve() : new Promise<void>((resolve) => (this.#onIdle = resolve));
     await this.#listener.close(idle);
+    await this.#yaml[Symbol.asyncDispose]();
     this.metrics[Symbol.dispose]();
   }
 

@@ -52,14 +52,18 @@ function checkObject(walk: Walk, value: Json, ref: string): Json {
   if (!isJsonObject(value)) return wrongType(walk, value, goType({ type: "object", ref }));
 
   let copy: JsonObject | undefined;
+  let hasUnknown = false;
   const outer = walk.at;
   walk.at = definition;
   for (const name in value) {
     const old = value[name] ?? null;
     const field = definition.fields.get(name);
     if (field === undefined) {
+      hasUnknown = true;
       if (walk.unknown.length < MAX_UNKNOWN) walk.unknown.push(childPath(pathOf(walk), name));
-    } else if (old !== null) {
+      continue;
+    }
+    if (old !== null) {
       walk.names.push(name);
       const checked = checkValue(walk, old, field.type);
       walk.names.pop();
@@ -72,7 +76,14 @@ function checkObject(walk: Walk, value: Json, ref: string): Json {
     delete copy[name];
   }
   walk.at = outer;
-  return copy ?? value;
+  return hasUnknown ? knownOf(copy ?? value, definition) : (copy ?? value);
+}
+
+/** The fields that a definition has. What is unknown may be much more: it is left behind, not copied and deleted. */
+function knownOf(value: JsonObject, definition: Definition): JsonObject {
+  const known: JsonObject = {};
+  for (const name in value) if (definition.fields.has(name)) setField(known, name, value[name] ?? null);
+  return known;
 }
 
 function checkValue(walk: Walk, value: Json, type: FieldType): Json {

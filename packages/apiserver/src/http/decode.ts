@@ -10,7 +10,7 @@ import {
   type KubeObject,
 } from "@skerry/machinery";
 import type { DecodedBody, PatchRequest } from "../api.ts";
-import { parseYaml, type ParsedText } from "./yaml.ts";
+import type { ParsedText, YamlReader } from "./yaml-reader.ts";
 
 const JSON_TYPE = "application/json";
 const YAML_TYPE = "application/yaml";
@@ -24,6 +24,14 @@ const PATCH_TYPES: readonly PatchRequest["type"][] = [
   "application/strategic-merge-patch+json",
   APPLY_TYPE,
 ];
+
+/** A request's body, and what reads it. */
+export interface Body {
+  bytes: Uint8Array;
+  contentType: string | undefined;
+  yaml: YamlReader;
+  signal: AbortSignal;
+}
 
 /** The kind that a path expects in a body. */
 export type ExpectedKind = Pick<Kind, "group" | "version" | "kind">;
@@ -39,13 +47,8 @@ export function mediaTypeOf(contentType: string | undefined): string {
  * `strict` looks for duplicate fields too, which costs a second pass over the text.
  * Throws UnsupportedMediaType, or BadRequest for what cannot be read or is of another kind.
  */
-export async function decodeObject(
-  bytes: Uint8Array,
-  contentType: string | undefined,
-  expected: ExpectedKind,
-  strict: boolean,
-): Promise<DecodedBody> {
-  const { value, problems } = await decodeBody(bytes, contentType, strict);
+export async function decodeObject(body: Body, expected: ExpectedKind, strict: boolean): Promise<DecodedBody> {
+  const { value, problems } = await decodeBody(body, strict);
   const object = asObject(value, expected.kind);
   const apiVersion = apiVersionOf(expected);
   const saysKind = object["kind"];
@@ -69,12 +72,9 @@ export async function decodeObject(
 }
 
 /** Reads DeleteOptions; `undefined` when there is no body. Whatever group they are said in, they are the same. */
-export async function decodeDeleteOptions(
-  bytes: Uint8Array,
-  contentType: string | undefined,
-): Promise<Record<string, unknown> | undefined> {
-  if (bytes.length === 0) return undefined;
-  const { value } = await decodeBody(bytes, contentType, false);
+export async function decodeDeleteOptions(body: Body): Promise<Record<string, unknown> | undefined> {
+  if (body.bytes.length === 0) return undefined;
+  const { value } = await decodeBody(body, false);
   const options = asObject(value, "DeleteOptions");
   const kind = options["kind"];
   if (typeof kind === "string" && kind !== "" && kind !== "DeleteOptions")
@@ -84,17 +84,18 @@ export async function decodeDeleteOptions(
 
 /** Reads a patch. Throws UnsupportedMediaType with the types there are. */
 export async function decodePatch(
-  bytes: Uint8Array,
-  contentType: string | undefined,
+  { bytes, contentType, yaml, signal }: Body,
   strict: boolean,
 ): Promise<Pick<PatchRequest, "type" | "body" | "problems">> {
   const said = mediaTypeOf(contentType);
   const type = PATCH_TYPES.find((candidate) => candidate === said);
   if (type === undefined) throw unsupportedMediaType(PATCH_TYPES);
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  const text = textOf(bytes);
   // Most clients write the YAML of an apply as JSON, which is the same and quicker to read.
   const { value, problems } =
-    type === APPLY_TYPE && !text.trimStart().startsWith("{") ? await parseYaml(text) : parseJsonText(text, strict);
+    type === APPLY_TYPE && !text.trimStart().startsWith("{")
+      ? await yaml.read(text, signal)
+      : parseJsonText(text, strict);
   if (type === "application/json-patch+json") {
     if (!Array.isArray(value)) throw badRequest("Cannot read the JSON patch: it is no list of operations");
   } else {
@@ -103,13 +104,13 @@ export async function decodePatch(
   return { type, body: value, problems };
 }
 
-async function decodeBody(bytes: Uint8Array, contentType: string | undefined, strict: boolean): Promise<ParsedText> {
+async function decodeBody({ bytes, contentType, yaml, signal }: Body, strict: boolean): Promise<ParsedText> {
   const type = mediaTypeOf(contentType);
   switch (type) {
     case JSON_TYPE:
       return parseJsonText(textOf(bytes), strict);
     case YAML_TYPE:
-      return parseYaml(textOf(bytes));
+      return yaml.read(textOf(bytes), signal);
     case PROTOBUF_TYPE:
       return parseProtobuf(bytes);
     default:

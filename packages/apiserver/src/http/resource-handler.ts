@@ -7,7 +7,7 @@ import type { NodeStreams } from "../node-streams.ts";
 import type { RequestContext } from "../request.ts";
 import { JSON_TYPE, send, sendJson, sendObject } from "./answer.ts";
 import { readBody } from "./body.ts";
-import { decodeDeleteOptions, decodeObject, decodePatch, type ExpectedKind } from "./decode.ts";
+import { decodeDeleteOptions, decodeObject, decodePatch, type Body, type ExpectedKind } from "./decode.ts";
 import { notBuiltYet, notServed, sendNotFound } from "./not-found.ts";
 import type { Exchange } from "./exchange.ts";
 import { listPieces, objectBytes } from "./forms.ts";
@@ -28,6 +28,7 @@ import { readRowObject } from "./table.ts";
 import { answerWatch } from "./watch-answer.ts";
 import type { WatchRounds } from "./watch-rounds.ts";
 import type { WatchLines } from "./watch.ts";
+import type { YamlReader } from "./yaml-reader.ts";
 
 export interface ResourceHandlerOptions {
   api: Api;
@@ -37,6 +38,7 @@ export interface ResourceHandlerOptions {
   random: () => number;
   lines: WatchLines;
   rounds: WatchRounds;
+  yaml: YamlReader;
   /** Aborts when the server stops: watches end, everything else goes on to its end. */
   stopping: AbortSignal;
 }
@@ -208,12 +210,7 @@ async function patch(call: Call): Promise<void> {
   const { exchange, resource, subresource, key, options } = call;
   const form = formOf(call);
   const query = writeQueryOf(call, "PatchOptions");
-  const bytes = await readBody(exchange.request, exchange.signal);
-  const document = await decodePatch(
-    bytes,
-    exchange.request.headers["content-type"],
-    query.fieldValidation !== "Ignore",
-  );
+  const document = await decodePatch(await bodyOf(call), query.fieldValidation !== "Ignore");
   const isApply = document.type === "application/apply-patch+yaml";
   const force = readForce(exchange.query, isApply);
   const { object, created } = await options.api.patch(changeContextOf(call, query), resource, key, {
@@ -260,8 +257,7 @@ async function removeCollection(call: Call): Promise<void> {
 async function deletionOf(call: Call): Promise<{ context: RequestContext; deletion: DeleteOptions }> {
   const { exchange, subresource } = call;
   const query = writeQueryOf(call, "DeleteOptions");
-  const bytes = await readBody(exchange.request, exchange.signal);
-  const body = await decodeDeleteOptions(bytes, exchange.request.headers["content-type"]);
+  const body = await decodeDeleteOptions(await bodyOf(call));
   const deletion = readDeleteOptions(body, exchange.query);
   const dryRun = query.dryRun || deletion.dryRun === true;
   return {
@@ -313,11 +309,13 @@ const selectionOf = ({ exchange, resource, key }: Call): Selection =>
   readSelection(exchange.query, key.namespace, resource.kind.namespaced);
 
 async function decodeFrom(call: Call, query: WriteQuery): Promise<Awaited<ReturnType<typeof decodeObject>>> {
-  const { exchange, resource, subresource } = call;
-  const { request, signal } = exchange;
+  const { resource, subresource } = call;
   const expected: ExpectedKind = subresource?.kind ?? resource.kind;
-  const bytes = await readBody(request, signal);
-  return decodeObject(bytes, request.headers["content-type"], expected, query.fieldValidation !== "Ignore");
+  return decodeObject(await bodyOf(call), expected, query.fieldValidation !== "Ignore");
+}
+
+async function bodyOf({ exchange: { request, signal }, options: { yaml } }: Call): Promise<Body> {
+  return { bytes: await readBody(request, signal), contentType: request.headers["content-type"], yaml, signal };
 }
 
 /** Rows and metadata can be had of what is stored; a review or a scale is only itself. */

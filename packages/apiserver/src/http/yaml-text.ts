@@ -1,11 +1,9 @@
-import { badRequest } from "@skerry/machinery";
 import type { Tags, YAMLError } from "yaml";
 
-export interface ParsedText {
-  value: unknown;
-  /** What the parser noticed and got over: duplicate fields. */
-  problems: string[];
-}
+/** A YAML text as JSON, or why it cannot be read: plain, so that it can cross threads. */
+export type YamlAnswer =
+  /** `problems` are what the parser noticed and got over: duplicate fields. */
+  { json: string; problems: string[] } | { refused: string };
 
 /** The most times that aliases may be followed: a few nested ones make a small text into a huge object. */
 const MAX_ALIASES = 100;
@@ -18,8 +16,17 @@ const FOREIGN_TAGS = [
   "tag:yaml.org,2002:binary",
 ];
 
-/** Reads one YAML document by the rules of YAML 1.1, as Kubernetes does: `yes` and `on` are booleans. Throws BadRequest. */
-export async function parseYaml(text: string): Promise<ParsedText> {
+/** Reads one YAML document by the rules of YAML 1.1, as Kubernetes does: `yes` and `on` are booleans. */
+export async function readYamlText(text: string): Promise<YamlAnswer> {
+  try {
+    return await read(text);
+  } catch (error) {
+    // Nested beyond the stack, or aliases beyond their bound.
+    return { refused: (error as Error).message };
+  }
+}
+
+async function read(text: string): Promise<YamlAnswer> {
   // Few clients send YAML, and the parser is large: it is loaded for the first of them.
   const { parseDocument } = await import("yaml");
   const document = parseDocument(text, {
@@ -32,20 +39,14 @@ export async function parseYaml(text: string): Promise<ParsedText> {
   });
   const problems: string[] = [];
   for (const error of document.errors) {
-    if (error.code !== "DUPLICATE_KEY") throw unreadable(error);
-    problems.push(`line ${error.linePos?.[0].line ?? 0}: ${duplicateOf(text, error)}`);
+    const line = `line ${error.linePos?.[0].line ?? 0}`;
+    if (error.code !== "DUPLICATE_KEY") return { refused: `${line}: ${firstLine(error.message)}` };
+    problems.push(`${line}: ${duplicateOf(text, error)}`);
   }
-  try {
-    return { value: document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown, problems };
-  } catch (error) {
-    throw badRequest(`Cannot read YAML: ${(error as Error).message}`, { cause: error });
-  }
+  return { json: JSON.stringify(document.toJS({ maxAliasCount: MAX_ALIASES }) ?? null), problems };
 }
 
 const isSexagesimal = (tag: object): boolean => "format" in tag && tag.format === "TIME";
-
-const unreadable = (error: YAMLError): Error =>
-  badRequest(`Cannot read YAML: line ${error.linePos?.[0].line ?? 0}: ${firstLine(error.message)}`);
 
 const firstLine = (text: string): string => text.split("\n", 1)[0] ?? "";
 
