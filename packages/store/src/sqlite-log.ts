@@ -138,7 +138,7 @@ export class SqliteLog implements CommitLog {
     if (this.#worker) return this.#worker;
     const workerData: WorkerSettings = { file: this.#file, maxBytes: this.#maxBytes };
     // A few megabytes do: what it handles at once is one batch, whose bytes lie outside of its heap.
-    const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 };
+    const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 1 };
     const worker = new Worker(this.#workerUrl, { workerData, resourceLimits, name: "skerry-store" });
     worker.on("message", (answer: WorkerAnswer) => this.#settle(answer));
     worker.on("error", (error) => this.#died(worker, error));

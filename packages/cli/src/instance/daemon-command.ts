@@ -11,7 +11,7 @@ const ENTRY = fileURLToPath(new URL("../../../../bin/launch.js", import.meta.url
  */
 export const nodeArguments = (daemon: Daemon): string[] =>
   daemon === "cloud"
-    ? ["--max-semi-space-size=8"]
+    ? ["--max-semi-space-size=6"]
     : [
         "--max-semi-space-size=1",
         // V8 collects as soon as its heap has grown to a few megabytes, and not only when its usual start size is full.
