@@ -120,13 +120,23 @@ describe("definition()", () => {
 });
 
 describe("descriptionOf()", () => {
-  it("describes definitions and their fields, flattened ones too", () => {
+  it("describes definitions and their fields", () => {
     assert.match(descriptionOf(`${CORE}.Pod`) ?? "", /^Pod is a collection of containers/);
     assert.match(descriptionOf(`${CORE}.Container`, "image") ?? "", /^Container image name\./);
-    assert.match(
-      descriptionOf(`${CORE}.Volume`, "emptyDir") ?? descriptionOf(`${CORE}.EmptyDirVolumeSource`) ?? "",
-      /empty/,
+  });
+
+  it("describes a field without a text of its own by what it refers to, flattened ones too", () => {
+    assert.equal(
+      descriptionOf("io.k8s.api.apps.v1.DeploymentStrategy", "rollingUpdate"),
+      "Spec to control the desired behavior of rolling update.",
     );
+    assert.match(descriptionOf(`${CORE}.Volume`, "emptyDir") ?? "", /^Represents an empty directory for a pod\./);
+    const silent = ["Pod", "PodSpec", "Container", "Probe", "Volume", "NodeSpec"].flatMap((name) =>
+      [...known(`${CORE}.${name}`).fields.keys()].filter(
+        (field) => descriptionOf(`${CORE}.${name}`, field) === undefined,
+      ),
+    );
+    assert.deepEqual(silent, []);
   });
 
   it("has nothing to say of what it does not know", () => {
