@@ -176,6 +176,11 @@ describe("Registry.list()", () => {
     ],
     ["a revision that is no number", { resourceVersion: "x" }, /^invalid resource version "x"/],
     ["a token that is none", { continue: "nonsense" }, /^continue key is not valid/],
+    [
+      "a token of a revision that is not there",
+      { continue: Buffer.from('{"v":"meta.k8s.io/v1","rv":999999,"start":"default/a\\u0000"}').toString("base64url") },
+      /^The provided continue parameter is of a revision that is not there/,
+    ],
     ["a selector that is none", { labelSelector: "a in" }, /unable to parse requirement/],
   ] as const) {
     it(`refuses ${what}`, async () => {

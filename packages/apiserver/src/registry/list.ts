@@ -21,6 +21,9 @@ const TOO_OLD_TOKEN =
   "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. " +
   "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or " +
   "deleted between the time the first chunk was returned and now may show up in the list.";
+const TOO_NEW_TOKEN =
+  "The provided continue parameter is of a revision that is not there: the store has been put back to an older state since, " +
+  "or the token is none of this server's. Start a new list without the continue parameter.";
 const TOO_OLD_LIST = "The resourceVersion for the provided list is too old.";
 
 /** Where a list starts and which state it shows; `at` absent means the newest. */
@@ -52,7 +55,10 @@ async function startOf(core: Core, row: KindRow, options: ListOptions): Promise<
       throw badRequest("specifying resource version is not allowed when using continue");
     }
     const { revision, after } = decodeContinue(options.continue);
-    return revision === -1 ? { after } : { after, at: revision };
+    if (revision === -1) return { after };
+    // Expired is what makes clients begin anew.
+    if (revision > newestRevision(core, row)) throw expired(TOO_NEW_TOKEN);
+    return { after, at: revision };
   }
   const revision = parseRevision(options.resourceVersion);
   if (revision === undefined) return {};
