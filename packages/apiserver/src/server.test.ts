@@ -9,6 +9,7 @@ import { gunzipSync } from "node:zlib";
 import { keyToPem, toPem } from "@skerry/base";
 import { badRequest, StatusError } from "@skerry/machinery";
 import { eventually, FakeClock } from "@skerry/base/testing";
+import type { Authorizer } from "./auth/authorizer.ts";
 import { failing, pod, silence, TestApi, type encoded } from "./http/test-api.ts";
 import { call2, TestServer } from "./http/test-server.ts";
 
@@ -133,6 +134,21 @@ describe("ApiServer reads", () => {
       assert.deepEqual([status, json.reason], [404, "NotFound"]);
       assert.equal(json.message, `the server could not find the requested resource: Skerry does not serve ${what}`);
     }
+  });
+
+  it("asks about the one object that a selector names, but not when one is created", async () => {
+    const asked: string[] = [];
+    const authorizer: Authorizer = {
+      authorize: (_, attributes) => {
+        if ("name" in attributes) asked.push(`${attributes.verb} ${attributes.name}`);
+        return { allowed: false, reason: "" };
+      },
+    };
+    await using server = await new TestServer(new TestApi(), { authorizer }).start();
+    const selector = encodeURIComponent("metadata.name==a,status.phase!=b\\,metadata.name\\=c");
+    for (const method of ["GET", "DELETE", "POST"]) await server.call(method, `${PODS}?fieldSelector=${selector}`);
+    assert.deepEqual(asked, ["list a", "deletecollection a", "create "]);
+    assert.equal((await server.call("GET", `${PODS}?fieldSelector=metadata.name`)).status, 400);
   });
 
   it("tells nobody what went wrong inside", async () => {

@@ -1,6 +1,6 @@
 import type { Clock } from "@skerry/base";
 import type { DeleteOptions, Selection } from "@skerry/client";
-import { methodNotAllowed, type ObjectKey } from "@skerry/machinery";
+import { exactFieldValue, methodNotAllowed, parseFieldSelector, type ObjectKey } from "@skerry/machinery";
 import type { Api, Resource, Subresource, Verb } from "../api.ts";
 import { demand, type Authorizer } from "../auth/authorizer.ts";
 import type { NodeStreams } from "../node-streams.ts";
@@ -90,7 +90,7 @@ export async function answerResource(
   const { user, method, query } = exchange;
   const { group, version, resource: plural, namespace, subresource: sub } = path;
   const verb = verbOf(method, path, query);
-  const name = path.name === "" ? nameInSelector(query) : path.name;
+  const name = path.name === "" ? nameInSelector(verb, query) : path.name;
   const attributes = { group, version, resource: plural, subresource: sub, namespace, name };
   demand(authorizer, user, { ...attributes, verb: verb ?? method.toLowerCase() });
 
@@ -133,9 +133,10 @@ export async function answerResource(
 }
 
 /** A selector that names one object makes the request one about that object, so that a role with resourceNames allows it. */
-function nameInSelector(query: URLSearchParams): string {
-  const selector = query.get("fieldSelector");
-  return selector === null ? "" : (/(?:^|,)metadata\.name==?([^,=!]+)(?:,|$)/.exec(selector)?.[1] ?? "");
+function nameInSelector(verb: Verb | undefined, query: URLSearchParams): string {
+  // What is created is in the body, whatever a selector says.
+  if (verb === "create") return "";
+  return exactFieldValue(parseFieldSelector(query.get("fieldSelector") ?? ""), "metadata.name") ?? "";
 }
 
 async function get(call: Call): Promise<void> {
