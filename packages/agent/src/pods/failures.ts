@@ -15,7 +15,7 @@ export const isRuntimeAway = (error: unknown): boolean => error instanceof Runti
  * be tried again soon.
  */
 export function blame(step: Step, error: unknown, troubles: Troubles, monotonicMs: number): EventText[] {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = withoutIds(error instanceof Error ? error.message : String(error));
   const container = containerOf(step);
   const add = (reason: string, text: string, retry: { initialMs: number; maxMs: number }): void => {
     const before = container === undefined ? troubles.pod : troubles.containers.get(container);
@@ -72,6 +72,15 @@ export function blame(step: Step, error: unknown, troubles: Troubles, monotonicM
       return [];
   }
 }
+
+/**
+ * A failure's text without what is another at each try, so that the same failure again is the same event: ids of containers, names of
+ * temporary mounts. Digests of images stay, which say what was meant.
+ */
+const withoutIds = (text: string): string =>
+  text
+    .replace(/(?<![0-9a-f]|sha256[:/])[0-9a-f]{64}(?![0-9a-f])/g, "<id>")
+    .replace(/\b(containerd-mount|runc-process)\d+/g, "$1<id>");
 
 /** Whether the runtime holds the name for what it does not show: left by a call that was cut off. */
 const isNameTaken = (error: unknown): boolean => error instanceof RuntimeError && error.code === "AlreadyExists";

@@ -180,6 +180,30 @@ describe("PodLoop", () => {
     assert.equal(edge.reported(web)?.status.phase, "Running");
   });
 
+  it("tells of the same failure again as of the same, whatever ids the runtime names in it", async () => {
+    await using edge = await EdgeFixture.create();
+    const digest = `sha256:${"d".repeat(64)}`;
+    const failure = (id: string): RuntimeError =>
+      new RuntimeError("Unknown", `task ${id.repeat(64)}: mount ${digest} at /tmp/containerd-mount${id}: no such file`);
+    await edge.start((runtime) => {
+      runtime.addImage("app:1");
+      runtime.failNext("startContainer", failure("1"));
+      runtime.failNext("startContainer", failure("2"));
+    });
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    const message = `task <id>: mount ${digest} at /tmp/containerd-mount<id>: no such file`;
+    assert.equal(containerOf(edge, web)?.state?.waiting?.message, message);
+    await edge.pass(2_000);
+    assert.deepEqual(
+      edge.events().filter((event) => event.startsWith("Failed")),
+      [`Failed: Error: ${message}`],
+    );
+    await edge.pass(4_000);
+    assert.equal(edge.reported(web)?.status.phase, "Running");
+  });
+
   it("makes the next instance of a container where the runtime holds the name of one that it does not show", async () => {
     await using edge = await EdgeFixture.create();
     await edge.start((runtime) => {
