@@ -166,6 +166,37 @@ describe("validatePod()", () => {
       ["spec.containers[0].volumeMounts[0].subPath: Invalid value: \"../x\": must not contain '..'"],
     ],
     [
+      "a mount that shows on the host, of a container without the right to it",
+      podOf({
+        volumes: [{ name: "v", emptyDir: {} }],
+        containers: [
+          {
+            name: "c",
+            image: "i",
+            volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "Bidirectional" }],
+          },
+        ],
+      }),
+      [
+        "spec.containers[0].volumeMounts[0].mountPropagation: Forbidden: Bidirectional mount propagation is available only to privileged containers",
+      ],
+    ],
+    [
+      "a mount that shows on the host, of a privileged container",
+      podOf({
+        volumes: [{ name: "v", emptyDir: {} }],
+        containers: [
+          {
+            name: "c",
+            image: "i",
+            securityContext: { privileged: true },
+            volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "Bidirectional" }],
+          },
+        ],
+      }),
+      [],
+    ],
+    [
       "an amount of nobody knows what",
       withContainer({ resources: { limits: { gold: "1" } } }),
       [

@@ -19,7 +19,6 @@ import type {
   EnvVar,
   Probe,
   ResourceRequirements,
-  VolumeMount,
 } from "@skerry/machinery/types";
 import { addInvalid, at } from "../../registry/metadata.ts";
 
@@ -72,7 +71,7 @@ function validateContainer(container: Container, path: string, context: Containe
   validatePorts(container.ports ?? [], `${path}.ports`, context);
   validateEnv(container.env ?? [], `${path}.env`, errors);
   validateEnvFrom(container.envFrom ?? [], `${path}.envFrom`, errors);
-  validateMounts(container.volumeMounts ?? [], `${path}.volumeMounts`, context);
+  validateMounts(container, `${path}.volumeMounts`, context);
   if (container.resources) validateResources(container.resources, `${path}.resources`, errors);
   oneOf(container.imagePullPolicy, PULL_POLICIES, `${path}.imagePullPolicy`, errors);
   oneOf(container.terminationMessagePolicy, MESSAGE_POLICIES, `${path}.terminationMessagePolicy`, errors);
@@ -194,9 +193,9 @@ function validateEnvFrom(sources: readonly EnvFromSource[], path: string, errors
   }
 }
 
-function validateMounts(mounts: readonly VolumeMount[], path: string, { volumes, errors }: ContainerContext): void {
+function validateMounts(container: Container, path: string, { volumes, errors }: ContainerContext): void {
   const paths = new Set<string>();
-  for (const [i, mount] of mounts.entries()) {
+  for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
     const here = at(path, i);
     if (!mount.name) errors.push(fieldError.required(`${here}.name`));
     else if (!volumes.has(mount.name)) errors.push(fieldError.notFound(`${here}.name`, mount.name));
@@ -216,6 +215,10 @@ function validateMounts(mounts: readonly VolumeMount[], path: string, { volumes,
     const { mountPropagation } = mount;
     if (mountPropagation !== undefined) {
       oneOf(mountPropagation, ["Bidirectional", "HostToContainer", "None"], `${here}.mountPropagation`, errors);
+    }
+    if (mountPropagation === "Bidirectional" && container.securityContext?.privileged !== true) {
+      const detail = "Bidirectional mount propagation is available only to privileged containers";
+      errors.push(fieldError.forbidden(`${here}.mountPropagation`, detail));
     }
   }
 }
