@@ -281,7 +281,7 @@ describe("Registry.create()", () => {
     await using world = await registryWorld();
     await create(world, kinds.Pod, "p", { spec: container({ livenessProbe: { tcpSocket: { port: 80 } } }) });
     assert.deepEqual(world.warnings, [
-      "spec.containers[c].livenessProbe: the probe is not run yet, and the container is not restarted by it",
+      "spec.containers[c].livenessProbe is not honoured yet: the probe is not run, and the container is not restarted by it",
     ]);
   });
 

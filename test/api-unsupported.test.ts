@@ -16,7 +16,9 @@ async function listeningWorld(): Promise<{ world: RegistryWorld; told: string[] 
   const told: string[] = [];
   const onUnsupported = ({ kind, object, texts }: UnsupportedNotice): void => {
     assert.ok(object.metadata.uid && object.metadata.resourceVersion, "it is told of what is written");
-    told.push(`${kind.kind}/${object.metadata.name}: ${texts.map((text) => text.split(": ")[0]).join(", ")}`);
+    told.push(
+      `${kind.kind}/${object.metadata.name}: ${texts.map((text) => text.split(" is not honoured yet: ")[0]).join(", ")}`,
+    );
   };
   return { world: await registryWorld(undefined, { onUnsupported }), told };
 }
@@ -47,6 +49,23 @@ describe("Registry's onUnsupported", () => {
     assert.deepEqual(told, [
       "Deployment/web: spec.template.spec.containers[c].livenessProbe",
       "Deployment/web: spec.template.spec.affinity",
+    ]);
+  });
+
+  it("hears of what a kind without generations asks for in vain, and of other changes nothing", async () => {
+    const { world, told } = await listeningWorld();
+    await using _ = world;
+    const account = objectOf(kinds.ServiceAccount, "robot", { imagePullSecrets: [{ name: "s" }] });
+    await world.client.create(kinds.ServiceAccount, account as never);
+    await world.client.create(kinds.Node, { metadata: { name: "edge-1" } } as never);
+    const patch = (body: object): Promise<unknown> =>
+      world.client.patch(kinds.Node, { namespace: "", name: "edge-1" }, { type: "merge-patch+json", body });
+    await patch({ spec: { taints: [{ key: "mine", effect: "NoExecute" }] } });
+    await patch({ metadata: { labels: { a: "b" } } });
+    assert.deepEqual(told, ["ServiceAccount/robot: imagePullSecrets", "Node/edge-1: spec.taints[mine].effect"]);
+    assert.deepEqual(world.warnings, [
+      "imagePullSecrets is not honoured yet: images of its pods are pulled without these credentials",
+      "spec.taints[mine].effect is not honoured yet: pods that run there stay; only new ones are kept away",
     ]);
   });
 

@@ -118,7 +118,12 @@ export { applyJsonPatch } from "./patch/json-patch.ts";
 export { applyMergePatch } from "./patch/merge-patch.ts";
 export { applyStrategicMergePatch } from "./patch/strategic-merge-patch.ts";
 export { kinds } from "./kinds.ts";
-export { unsupportedFields, unsupportedText } from "./unsupported-fields.ts";
+export {
+  unsupportedAccountFields,
+  unsupportedFields,
+  unsupportedNodeFields,
+  unsupportedText,
+} from "./unsupported-fields.ts";
 export { applyPatch, type Apply } from "./apply/apply-patch.ts";
 export { trackUpdate, type Update } from "./apply/track-update.ts";
 export { equalButTimes, withoutManagedFields } from "./apply/owners.ts";

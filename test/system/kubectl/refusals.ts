@@ -150,23 +150,29 @@ export function refusals(k: KubectlSession): void {
       const spec = { ...web.spec?.template.spec, affinity: {}, containers: [container({ livenessProbe })] };
       const probed = { ...web, spec: { ...web.spec, template: { ...web.spec?.template, spec } } };
       const { stderr } = await k.given(probed, "apply");
-      assert.match(stderr, /^Warning: spec\.template\.spec\.affinity: /m);
+      assert.match(stderr, /^Warning: spec\.template\.spec\.affinity is not honoured yet: /m);
       assert.match(
         stderr,
-        /^Warning: spec\.template\.spec\.containers\[main\]\.livenessProbe: the probe is not run yet/m,
+        /^Warning: spec\.template\.spec\.containers\[main\]\.livenessProbe is not honoured yet: the probe is not run/m,
       );
       const eventsOf = (what: string): Promise<string> => k.ok("events", "--for", what, "--types=Warning");
       const tells = (what: string, words: RegExp): Promise<unknown> =>
         eventually(async () => words.test(await eventsOf(what)), { what: `an event of ${what}`, everyMs: 100 });
-      await tells("deployment/probed", /Unsupported +Deployment\/probed +spec\.template\.spec\.affinity: /);
-      await tells("deployment/probed", /Unsupported .*containers\[main\]\.livenessProbe: /);
+      await tells(
+        "deployment/probed",
+        /Unsupported +Deployment\/probed +spec\.template\.spec\.affinity is not honoured yet: /,
+      );
+      await tells("deployment/probed", /Unsupported .*containers\[main\]\.livenessProbe is not honoured yet: /);
       await k.ok("rollout", "status", "deployment/probed", "--timeout=30s");
       const [name = ""] = (await k.ok("get", "pods", "-l", "app=probed", "-o", "name")).split("\n");
-      await tells(name, /Unsupported .*without effect on this node yet: spec\.containers\[main\]\.livenessProbe/);
+      await tells(name, /Unsupported .*Not honoured on this node yet: spec\.containers\[main\]\.livenessProbe/);
 
       const begun = pod("begun", { namespace: k.namespace });
       const withInit = { ...begun, spec: { ...begun.spec, initContainers: [container({ name: "first" })] } };
-      assert.match((await k.given(withInit, "apply", "--server-side")).stderr, /Warning: spec\.initContainers: /);
+      assert.match(
+        (await k.given(withInit, "apply", "--server-side")).stderr,
+        /Warning: spec\.initContainers is not honoured yet: /,
+      );
       await tells("pod/begun", /Unsupported +Pod\/begun +This node does not support yet: spec\.initContainers/);
       assert.match(await k.ok("get", "pod", "begun"), /^begun +0\/1 +Unsupported +0 /m);
       await k.ok("delete", "deployment/probed", "pod/begun");

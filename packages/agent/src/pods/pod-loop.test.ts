@@ -459,7 +459,7 @@ describe("PodLoop", () => {
     await edge.settle();
     await edge.restart();
     await edge.settle();
-    assert.equal(edge.events().filter((event) => event.startsWith("Unsupported: Accepted")).length, 1);
+    assert.equal(edge.events().filter((event) => event.startsWith("Unsupported: Not honoured")).length, 1);
   });
 
   it("says what it cannot do instead of doing it wrong", async () => {

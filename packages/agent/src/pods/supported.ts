@@ -24,7 +24,7 @@ export function gapsOf(pod: Pod): Gaps {
 export function gapEvents({ refused, ignored }: Gaps): EventText[] {
   const messages = [
     ...(refused === "" ? [] : [refused]),
-    ...(ignored.length === 0 ? [] : [`Accepted, but without effect on this node yet: ${ignored.join(", ")}`]),
+    ...(ignored.length === 0 ? [] : [`Not honoured on this node yet: ${ignored.join(", ")}`]),
   ];
   return messages.map((message) => ({ type: "Warning", reason: "Unsupported", message }));
 }

@@ -53,14 +53,14 @@ export const edgeTolerations = (): AdmissionPlugin => ({
 const covers = ({ key, effect }: Toleration, taint: string): boolean =>
   (!key || key === taint) && (!effect || effect === "NoExecute");
 
-/** Every pod has priority 0: priority classes aren't served yet. */
+/** Every pod has priority 0 unless its author says otherwise, in vain: priority classes aren't served yet. */
 export const priority = (): AdmissionPlugin => ({
   name: "Priority",
   admit: (request) => {
     if (!isNewPod(request)) return;
     const { spec } = request.object as Pod;
     if (!spec) return;
-    spec.priority = 0;
+    spec.priority ??= 0;
     spec.preemptionPolicy ??= "PreemptLowerPriority";
   },
 });

@@ -1,4 +1,12 @@
-import { checkLabelValue, checkQualifiedName, fieldError, kinds, type FieldError } from "@skerry/machinery";
+import {
+  checkLabelValue,
+  checkQualifiedName,
+  fieldError,
+  kinds,
+  unsupportedNodeFields,
+  unsupportedText,
+  type FieldError,
+} from "@skerry/machinery";
 import type { Node, Taint } from "@skerry/machinery/types";
 import type { KindRow } from "../registry/kind-row.ts";
 import { addInvalid, at } from "../registry/metadata.ts";
@@ -55,6 +63,7 @@ export const nodeRow: KindRow<Node> = {
       );
     }
   },
+  unsupported: (node) => unsupportedNodeFields(node).map(unsupportedText),
   subresources: [statusView()],
 };
 

@@ -45,22 +45,14 @@ export async function changeObject(
   prepare(row, change, draft, old);
 
   if (equalJson(draft, old)) return current;
-  // Whoever changes nothing of what is wanted has heard it before.
-  const isNews = change.view.name === "" && draft.metadata.generation !== old.metadata.generation;
-  const gaps = isNews ? (row.unsupported?.(draft) ?? []) : [];
-  for (const text of gaps) context.warn(text);
+  const gaps = change.view.name === "" ? (row.unsupported?.(draft) ?? []) : [];
+  const before = gaps.length > 0 ? (row.unsupported?.(old) ?? []) : [];
+  const news = gaps.filter((text) => !before.includes(text));
+  // Whoever changes something of what is wanted hears all of it again; where nothing tells that from other changes, what is new.
+  for (const text of draft.metadata.generation === old.metadata.generation ? news : gaps) context.warn(text);
   if (isReleased(row, draft)) return remove(core, row, current, draft, context.dryRun);
   const written = await put(core, row, draft, current, context.dryRun);
-  if (gaps.length > 0) {
-    const before = new Set(row.unsupported?.(old));
-    tellUnsupported(
-      core,
-      context,
-      row,
-      written,
-      gaps.filter((text) => !before.has(text)),
-    );
-  }
+  tellUnsupported(core, context, row, written, news);
   return written;
 }
 
