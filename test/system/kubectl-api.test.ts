@@ -61,6 +61,7 @@ for (const version of ["1.32", "1.35"] as const) {
         assert.match(await ok(kubectl("api-resources")), /deployments +deploy +apps\/v1 +true +Deployment/);
         assert.match(await ok(kubectl("api-versions")), /^rbac\.authorization\.k8s\.io\/v1$/m);
         assert.match(await ok(kubectl("explain", "pod.spec.containers.image")), /FIELD: image <string>/);
+        assert.doesNotMatch(await ok(kubectl("explain", "deploy.spec.strategy")), /<no description>/);
         assert.match(
           await ok(kubectl("explain", "deploy.spec", "--recursive")),
           /rollingUpdate\s+<RollingUpdateDeployment>/,
