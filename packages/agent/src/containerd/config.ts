@@ -18,6 +18,12 @@ export interface ContainerdConfigOptions {
 /** Longer lines are split in the log file, marked P(artial) (CRI log format). */
 const MAX_LOG_LINE_BYTES = 16 * 1024;
 
+/**
+ * How long containerd waits for a shim. Its own few seconds are short of what a busy device takes, and what it cannot reach
+ * when it starts it takes for dead: it then kills the containers of a healthy pod.
+ */
+const SHIM_TIMEOUT = "30s";
+
 /** What pods over CRI on overlayfs or native never use: each costs memory, a folder, or a line of complaint at each start. */
 const UNUSED_PLUGINS = [
   "io.containerd.internal.v1.opt",
@@ -51,6 +57,11 @@ disabled_plugins = [${UNUSED_PLUGINS.map((plugin) => `\n  ${text(plugin)},`).joi
 
 [grpc]
   address = ${text(paths.socket)}
+
+[timeouts]
+  "io.containerd.timeout.shim.load" = "${SHIM_TIMEOUT}"
+  "io.containerd.timeout.shim.cleanup" = "${SHIM_TIMEOUT}"
+  "io.containerd.timeout.task.state" = "${SHIM_TIMEOUT}"
 
 [${cri}]
   sandbox_image = ${text(options.sandboxImage)}

@@ -60,8 +60,8 @@ const HEALTH_MS = 10_000;
 const HEALTH_TIMEOUT_MS = 10_000;
 const HEALTH_FAILURES = 3;
 const TIDY_MS = 60_000;
-/** How long a start may take: its database is on a slow card, with hundreds of containers. */
-const START_TIMEOUT_MS = 60_000;
+/** How long a start may take: its database is on a slow card, with hundreds of containers, and it waits for each late shim. */
+const START_TIMEOUT_MS = 5 * 60_000;
 /** One that served so long is started again without a wait. */
 const STEADY_MS = 1_000;
 const STOP_GRACE_MS = 10_000;
