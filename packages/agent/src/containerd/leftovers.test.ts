@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
-import { forgetEarlierBoot } from "./leftovers.ts";
+import { childrenOf, forgetEarlierBoot } from "./leftovers.ts";
 import { containerdPaths } from "./paths.ts";
 
 describe("forgetEarlierBoot()", () => {
@@ -23,6 +23,31 @@ describe("forgetEarlierBoot()", () => {
       assert.ok(existsSync(paths.rootDir));
     } finally {
       await rm(dir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("childrenOf()", () => {
+  it("finds living children by their parent, on a kernel that lists no children too", async () => {
+    const proc = await mkdtemp(path.join(tmpdir(), "skerry-proc-"));
+    const put = async (pid: number, name: string, state: string, parent: number): Promise<void> => {
+      await mkdir(path.join(proc, String(pid)));
+      const between = Array.from({ length: 17 }, () => "0").join(" ");
+      await writeFile(
+        path.join(proc, String(pid), "stat"),
+        `${pid} (${name}) ${state} ${parent} ${between} ${pid}00 9`,
+      );
+    };
+    try {
+      await put(5, "containerd-shim", "S", 1);
+      await put(6, "a b) S 9 (", "S", 5);
+      await put(7, "ended", "Z", 5);
+      await put(8, "other", "S", 55);
+      await mkdir(path.join(proc, "sys"));
+      assert.deepEqual(await childrenOf(5, proc), [{ pid: 6, startTime: "600" }]);
+      assert.deepEqual(await childrenOf(6, proc), []);
+    } finally {
+      await rm(proc, { recursive: true, force: true });
     }
   });
 });

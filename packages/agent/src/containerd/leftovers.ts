@@ -6,7 +6,6 @@ import {
   namesIn,
   runCommand,
   signalProcess,
-  startTimeOf,
   waitForExit,
   type Clock,
   type ProcessId,
@@ -140,17 +139,24 @@ function shimSocket({ socket }: ContainerdPaths, sandboxId: string): string {
   return `/run/containerd/s/${hash}`;
 }
 
-async function childrenOf(pid: number): Promise<ProcessId[]> {
+/**
+ * The processes that a process started and that have not ended. From their own account of their parent: not every kernel
+ * lists children.
+ */
+export async function childrenOf(parent: number, procDir = "/proc"): Promise<ProcessId[]> {
   const found: ProcessId[] = [];
-  for (const task of await namesIn(`/proc/${pid}/task`)) {
-    const list = await readFile(`/proc/${pid}/task/${task}/children`, "utf8").catch(() => ""); // it ended
-    for (const child of list.split(" ").filter(Boolean).map(Number)) {
-      const startTime = await startTimeOf(child);
-      if (startTime !== undefined) found.push({ pid: child, startTime });
-    }
+  for (const pid of await processIds(procDir)) {
+    const text = await readFile(path.join(procDir, String(pid), "stat"), "utf8").catch(() => ""); // it ended
+    // After the name, which may hold anything: state, parent, …, and as the 20th the start time (proc(5)).
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    const hasEnded = fields[0] === "Z" || fields[0] === "X";
+    if (fields[1] === String(parent) && !hasEnded) found.push({ pid, startTime: fields[19] ?? "" });
   }
   return found;
 }
+
+const processIds = async (procDir: string): Promise<number[]> =>
+  (await namesIn(procDir)).map(Number).filter((pid) => Number.isSafeInteger(pid));
 
 /** Of shims that have ended already: their bundles, which only the end of their containers removes, name them. */
 async function removeShimSockets(paths: ContainerdPaths): Promise<void> {
