@@ -13,9 +13,10 @@ import { messageTypes } from "./message-types.ts";
 
 const ROOT = path.join(import.meta.dirname, "../..");
 
-/** containerd's own API, as far as an image import, leases and events need it. */
+/** containerd's own API, as far as an image import, leases, events and looking for strays need it. */
 const CONTAINERD_PACKAGES = new Set([
   "containerd.events",
+  "containerd.services.containers.v1",
   "containerd.services.content.v1",
   "containerd.services.diff.v1",
   "containerd.services.events.v1",

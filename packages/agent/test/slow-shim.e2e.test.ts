@@ -6,14 +6,24 @@ import { shimsOf } from "../src/containerd/leftovers.ts";
 import { EdgeSandbox } from "./edge-sandbox.ts";
 import { openReady, patience, runPod, sandboxSpec } from "./test-pods.ts";
 
+/** Whether there was a process to send the signal to. */
+function send(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
+  }
+}
+
 /** Keeps a process stopped for `ms` at a time, as one that gets no processor on a busy machine, until disposed of. */
 function slowed(pid: number, ms: number): AsyncDisposable {
   const stop = new AbortController();
   const turns = (async () => {
     while (!stop.signal.aborted) {
-      process.kill(pid, "SIGSTOP");
+      if (!send(pid, "SIGSTOP")) return;
       await delay(ms, undefined, { signal: stop.signal }).catch(() => {});
-      process.kill(pid, "SIGCONT");
+      if (!send(pid, "SIGCONT")) return;
       await delay(5);
     }
   })();
@@ -51,4 +61,23 @@ describe("A pod whose shim answers late", { concurrency: 2 }, () => {
       assert.equal(sandbox?.ready, true);
     });
   }
+
+  it("is not taken for a stray while its sandbox is being made", async () => {
+    await using place = await EdgeSandbox.create();
+    const edge = await openReady(place);
+    const making = edge.runtime.runSandbox(sandboxSpec(place, "slow"), patience());
+    const [shim] = await eventually(async () => {
+      const found = await shimsOf(edge.paths);
+      return found.length > 0 && found;
+    });
+    {
+      await using _ = slowed(shim?.pid ?? assert.fail("no shim"), 1_000);
+      for (let n = 0; n < 3; n++) await edge.clearStrays(0, patience());
+    }
+    const id = await making;
+    assert.deepEqual(
+      (await edge.runtime.listSandboxes(patience())).map((one) => [one.id, one.ready]),
+      [[id, true]],
+    );
+  });
 });

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile, rm } from "node:fs/promises";
+import { readFile, readlink, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import {
   isMissingFile,
@@ -50,6 +50,15 @@ export async function forgetEarlierBoot(paths: ContainerdPaths, bootId: string):
 /** The files of network namespaces that CRI made for sandboxes, whether they still exist or not. */
 export const namespacesOf = (paths: ContainerdPaths): Promise<string[]> =>
   mountsBelow(path.join(paths.stateDir, "io.containerd.grpc.v1.cri", "netns"));
+
+/** Whether a process lives in a network namespace. */
+export async function isInhabited(file: string): Promise<boolean> {
+  const { ino } = await stat(file);
+  for (const pid of await processIds("/proc")) {
+    if ((await readlink(`/proc/${pid}/ns/net`).catch(() => "")) === `net:[${ino}]`) return true; // or it ended
+  }
+  return false;
+}
 
 /** Ends a network namespace that no sandbox has, with the interfaces in it. */
 export async function removeNamespace(file: string): Promise<void> {

@@ -30,6 +30,7 @@ import {
   forgetEarlierBoot,
   helpersEnded,
   isIdle,
+  isInhabited,
   namespacesOf,
   removeLeftovers,
   removeNamespace,
@@ -38,6 +39,7 @@ import {
 } from "./leftovers.ts";
 import { sessionLauncher, unitLauncher, type Launcher } from "./launcher.ts";
 import { containerdPaths, type ContainerdPaths, type InstancePlace } from "./paths.ts";
+import { containerdRecords, StrayShims, type HasRecord } from "./stray-shims.ts";
 import { ContainerdSupervisor, type ContainerdLaunch } from "./supervisor.ts";
 import { findContainerTools, snapshotterFor } from "./tools.ts";
 
@@ -63,7 +65,7 @@ const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 /** How many pods are taken down at once. */
 const REMOVALS = 4;
 const REMOVAL_TRIES = 5;
-/** Making a sandbox takes less from the start of its shim to its end, on the slowest device. */
+/** How old a shim is before it is asked whose it is. */
 const STRAY_SHIM_MS = 60_000;
 
 /**
@@ -79,6 +81,8 @@ export class PrivateContainerd implements AsyncDisposable {
   readonly #options: PrivateContainerdOptions;
   readonly #client: GrpcClient;
   readonly #launcher: Launcher;
+  readonly #hasRecord: HasRecord;
+  readonly #strayShims: StrayShims;
   #forgotten: Promise<void> | undefined;
   /** What sandboxes held when the last containerd had ended and the next was not yet started. */
   #held: { sandboxes: Set<string>; namespaces: string[]; shims: Shim[] } | undefined;
@@ -108,6 +112,14 @@ export class PrivateContainerd implements AsyncDisposable {
     });
     const whyUnavailable = (): string | undefined => this.supervisor.problem;
     this.runtime = new CriRuntime({ client, instance, whyUnavailable, clock });
+    this.#hasRecord = containerdRecords(client);
+    this.#strayShims = new StrayShims({
+      server: () => this.supervisor.process,
+      shims: () => shimsOf(paths),
+      ageMs,
+      listed: async (signal) => new Set((await this.runtime.listSandboxes(signal)).map(({ id }) => id)),
+      hasRecord: this.#hasRecord,
+    });
     const workDir = path.join(path.dirname(paths.rootDir), "import");
     this.images = new ContainerdImages({ client, workDir, machine: process.arch, clock });
     this.network = new PodNetwork({
@@ -149,16 +161,15 @@ export class PrivateContainerd implements AsyncDisposable {
   }
 
   /**
-   * Clears away what containerd forgets when a call is given up, or itself killed, at the wrong moment: shims of sandboxes that
-   * are not there, once older than `minAgeMs`, with all that they hold; and rules for addresses that nobody holds.
+   * Clears away what containerd forgets when a call is given up, or itself killed, at the wrong moment: shims that are strays
+   * and older than `minAgeMs`, with all that they hold; and rules for addresses that nobody holds.
    * Done from time to time while containerd serves.
    */
   async clearStrays(minAgeMs: number, signal: AbortSignal): Promise<void> {
-    const shims = await shimsOf(this.paths);
-    // Looked at after the shims: a sandbox that is made in between is known.
-    const known = new Set((await this.runtime.listSandboxes(signal)).map(({ id }) => id));
-    for (const shim of shims) {
-      if (!known.has(shim.sandboxId) && (await ageMs(shim)) >= minAgeMs) await endShim(this.paths, shim);
+    const { log = silentLogger } = this.#options;
+    for (const shim of await this.#strayShims.look(minAgeMs, signal)) {
+      log.warn({ sandbox: shim.sandboxId, pid: shim.pid }, "ending a shim that nobody knows");
+      await endShim(this.paths, shim);
     }
     await this.network.release({ vanished: new Set() }, signal);
   }
@@ -211,11 +222,12 @@ export class PrivateContainerd implements AsyncDisposable {
 
   /**
    * A containerd that is killed while it makes a sandbox has given it a namespace, an address, host ports or a shim already,
-   * and noted nothing. Whatever was held when it ended, and its successor knows no sandbox for, is freed.
+   * and noted nothing. Whatever was held when it ended, and its successor neither lists a sandbox nor has a record for, is freed.
    */
   async #releaseOrphans(signal: AbortSignal): Promise<void> {
     if (!this.#held) return;
     const { sandboxes, namespaces, shims } = this.#held;
+    const { log = silentLogger } = this.#options;
     const known = new Set<string>();
     const ready = new Set<string>();
     for (const sandbox of await this.runtime.listSandboxes(signal)) {
@@ -223,14 +235,23 @@ export class PrivateContainerd implements AsyncDisposable {
       known.add((await this.runtime.sandboxStatus(sandbox.id, signal)).netns);
       if (sandbox.ready) ready.add(sandbox.id);
     }
+    // A sandbox that CRI could not load in time is not listed, and lives: nothing of it is touched.
+    const unlisted = sandboxes.union(new Set(shims.map(({ sandboxId }) => sandboxId))).difference(known);
+    for (const id of unlisted) {
+      if (!(await this.#hasRecord(id, signal))) continue;
+      known.add(id);
+      ready.add(id);
+    }
     for (const shim of shims) {
       // One that was started and then given nothing to hold is not ended with its sandbox either.
       const isOrphan = !known.has(shim.sandboxId) || (!ready.has(shim.sandboxId) && (await isIdle(shim)));
-      if (isOrphan) await endShim(this.paths, shim);
+      if (!isOrphan) continue;
+      log.warn({ sandbox: shim.sandboxId, pid: shim.pid }, "ending the shim of a sandbox that was never finished");
+      await endShim(this.paths, shim);
     }
     const broken = known.difference(ready);
     await this.network.release({ vanished: sandboxes.difference(known), broken }, signal);
-    for (const file of namespaces) if (!known.has(file)) await removeNamespace(file);
+    for (const file of namespaces) if (!known.has(file) && !(await isInhabited(file))) await removeNamespace(file);
     this.#held = undefined;
   }
 

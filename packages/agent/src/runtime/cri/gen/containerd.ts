@@ -21,6 +21,18 @@ export interface ApplyRequest {
 export interface ApplyResponse {
   applied?: Descriptor;
 }
+export interface Container {
+  id: string;
+  labels: Record<string, string>;
+  image: string;
+  runtime?: ContainerRuntime;
+  spec?: Any;
+  snapshotter: string;
+  snapshotKey: string;
+  createdAt?: Timestamp;
+  updatedAt?: Timestamp;
+  extensions: Record<string, Any>;
+}
 export interface ContainerCreate {
   id: string;
   image: string;
@@ -33,6 +45,10 @@ export interface ContainerCreateRuntime {
 export interface ContainerDelete {
   id: string;
 }
+export interface ContainerRuntime {
+  name: string;
+  options?: Any;
+}
 export interface ContainerUpdate {
   id: string;
   image: string;
@@ -41,6 +57,12 @@ export interface ContainerUpdate {
 }
 export interface ContentDelete {
   digest: string;
+}
+export interface CreateContainerRequest {
+  container?: Container;
+}
+export interface CreateContainerResponse {
+  container?: Container;
 }
 export interface CreateImageRequest {
   image?: Image;
@@ -60,6 +82,9 @@ export interface CreateRequest {
 }
 export interface CreateResponse {
   lease?: Lease;
+}
+export interface DeleteContainerRequest {
+  id: string;
 }
 export interface DeleteContentRequest {
   digest: string;
@@ -108,6 +133,12 @@ export interface FieldMask {
 export interface ForwardRequest {
   envelope?: Envelope;
 }
+export interface GetContainerRequest {
+  id: string;
+}
+export interface GetContainerResponse {
+  container?: Container;
+}
 export interface GetImageRequest {
   name: string;
 }
@@ -155,6 +186,15 @@ export interface Lease {
   id: string;
   createdAt?: Timestamp;
   labels: Record<string, string>;
+}
+export interface ListContainerMessage {
+  container?: Container;
+}
+export interface ListContainersRequest {
+  filters: string[];
+}
+export interface ListContainersResponse {
+  containers: Container[];
 }
 export interface ListContentRequest {
   filters: string[];
@@ -331,6 +371,13 @@ export interface Timestamp {
   seconds: bigint;
   nanos: number;
 }
+export interface UpdateContainerRequest {
+  container?: Container;
+  updateMask?: FieldMask;
+}
+export interface UpdateContainerResponse {
+  container?: Container;
+}
 export interface UpdateImageRequest {
   image?: Image;
   updateMask?: FieldMask;
@@ -380,17 +427,22 @@ export interface Messages {
   Any: Any;
   ApplyRequest: ApplyRequest;
   ApplyResponse: ApplyResponse;
+  Container: Container;
   ContainerCreate: ContainerCreate;
   ContainerCreateRuntime: ContainerCreateRuntime;
   ContainerDelete: ContainerDelete;
+  ContainerRuntime: ContainerRuntime;
   ContainerUpdate: ContainerUpdate;
   ContentDelete: ContentDelete;
+  CreateContainerRequest: CreateContainerRequest;
+  CreateContainerResponse: CreateContainerResponse;
   CreateImageRequest: CreateImageRequest;
   CreateImageResponse: CreateImageResponse;
   CreateNamespaceRequest: CreateNamespaceRequest;
   CreateNamespaceResponse: CreateNamespaceResponse;
   CreateRequest: CreateRequest;
   CreateResponse: CreateResponse;
+  DeleteContainerRequest: DeleteContainerRequest;
   DeleteContentRequest: DeleteContentRequest;
   DeleteImageRequest: DeleteImageRequest;
   DeleteNamespaceRequest: DeleteNamespaceRequest;
@@ -403,6 +455,8 @@ export interface Messages {
   Envelope: Envelope;
   FieldMask: FieldMask;
   ForwardRequest: ForwardRequest;
+  GetContainerRequest: GetContainerRequest;
+  GetContainerResponse: GetContainerResponse;
   GetImageRequest: GetImageRequest;
   GetImageResponse: GetImageResponse;
   GetNamespaceRequest: GetNamespaceRequest;
@@ -415,6 +469,9 @@ export interface Messages {
   InfoRequest: InfoRequest;
   InfoResponse: InfoResponse;
   Lease: Lease;
+  ListContainerMessage: ListContainerMessage;
+  ListContainersRequest: ListContainersRequest;
+  ListContainersResponse: ListContainersResponse;
   ListContentRequest: ListContentRequest;
   ListContentResponse: ListContentResponse;
   ListImagesRequest: ListImagesRequest;
@@ -458,6 +515,8 @@ export interface Messages {
   TaskResumed: TaskResumed;
   TaskStart: TaskStart;
   Timestamp: Timestamp;
+  UpdateContainerRequest: UpdateContainerRequest;
+  UpdateContainerResponse: UpdateContainerResponse;
   UpdateImageRequest: UpdateImageRequest;
   UpdateImageResponse: UpdateImageResponse;
   UpdateNamespaceRequest: UpdateNamespaceRequest;
