@@ -29,14 +29,14 @@ export class Cloud {
     this.#dir = dir;
   }
 
-  static async start(dir: string): Promise<Cloud> {
+  static async start(dir: string, { clusterCidr = "10.42.0.0/16" } = {}): Promise<Cloud> {
     const layout = layoutOf(dir);
     const request = {
       roles: ["cloud"],
       sample: false,
       apiPort: API_PORT,
       linkPort: LINK_PORT,
-      clusterCidr: "10.42.0.0/16",
+      clusterCidr,
     } as const;
     const instance = { layout, settings: await ensureSettings(layout, request) };
     const [command = "", ...args] = daemonCommand(instance, "cloud");

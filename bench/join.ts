@@ -16,8 +16,10 @@ export async function join(): Promise<Row[]> {
   await using folder = await benchFolder();
   // A thousand machines have as many disks: their flushes do not queue at the cloud's.
   await using disks = await benchFolder(existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
-  await (await Cloud.start(folder.path)).stop(); // certificates and compiled code, once
-  const cloud = await Cloud.start(folder.path);
+  // Each node gets a /24 of it.
+  const clusterCidr = "10.64.0.0/11";
+  await (await Cloud.start(folder.path, { clusterCidr })).stop(); // certificates and compiled code, once
+  const cloud = await Cloud.start(folder.path, { clusterCidr });
   const cli = [path.join(ROOT, "bin/skerry.ts"), "token", "create", "--data-dir", folder.path];
   const token = (await promisify(execFile)(process.execPath, cli)).stdout.trim();
   const times: number[] = [];

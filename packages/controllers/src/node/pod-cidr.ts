@@ -11,6 +11,9 @@ export class PodCidrs {
   readonly #base: number;
   readonly #count: number;
   readonly #owners = new Map<string, string>();
+  readonly #shares = new Map<string, string>();
+  /** Every share before this one is taken. */
+  #firstFree = 0;
 
   /** @param clusterCidr An IPv4 network of /24 or larger, e.g. `10.42.0.0/16`. */
   constructor(clusterCidr: string) {
@@ -27,25 +30,41 @@ export class PodCidrs {
   /** Notes that a node has a share. False when it is another's already, which keeps it. */
   occupy(cidr: string, node: string): boolean {
     const owner = this.#owners.get(cidr);
-    if (owner === undefined) this.#owners.set(cidr, node);
+    if (owner === undefined) this.#take(cidr, node);
     return owner === undefined || owner === node;
   }
 
-  /** Gives back whatever the node had. */
+  /** Gives back what the node had. */
   release(node: string): void {
-    for (const [cidr, owner] of this.#owners) if (owner === node) this.#owners.delete(cidr);
+    const cidr = this.#shares.get(node);
+    if (cidr === undefined) return;
+    this.#shares.delete(node);
+    this.#owners.delete(cidr);
+    this.#firstFree = 0;
   }
 
   /** The node's share, or the first free one, which is its from now on; undefined when none is left. */
   allocate(node: string): string | undefined {
-    for (const [cidr, owner] of this.#owners) if (owner === node) return cidr;
-    for (let i = 0; i < this.#count; i++) {
-      const value = this.#base + i * 2 ** (32 - NODE_BITS);
-      const cidr = `${[24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".")}/${NODE_BITS}`;
+    const known = this.#shares.get(node);
+    if (known !== undefined) return known;
+    for (; this.#firstFree < this.#count; this.#firstFree++) {
+      const cidr = this.#cidrAt(this.#firstFree);
       if (this.#owners.has(cidr)) continue;
-      this.#owners.set(cidr, node);
+      this.#take(cidr, node);
       return cidr;
     }
     return undefined;
+  }
+
+  /** A node has one share: one that was chosen here and never arrived goes back. */
+  #take(cidr: string, node: string): void {
+    this.release(node);
+    this.#owners.set(cidr, node);
+    this.#shares.set(node, cidr);
+  }
+
+  #cidrAt(index: number): string {
+    const value = this.#base + index * 2 ** (32 - NODE_BITS);
+    return `${[24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".")}/${NODE_BITS}`;
   }
 }
