@@ -22,6 +22,7 @@ import { isGrpcError } from "../runtime/cri/grpc-error.ts";
 import { findProcesses, hasOption } from "./find-process.ts";
 import { lastComplaint } from "./complaint.ts";
 import type { Launcher } from "./launcher.ts";
+import { withPatience } from "./patience.ts";
 import type { ContainerdPaths } from "./paths.ts";
 import { SEARCH_PATH } from "./tools.ts";
 
@@ -55,7 +56,7 @@ export interface SupervisorOptions {
 
 /** How often its life is looked at; its death is to be mended within 2 s. */
 const WATCH_MS = 250;
-/** How often it is asked whether it serves, how long it may take, and how many failures in a row make it hung. */
+/** How often it is asked whether it serves, how long it may take while we run, and how many failures in a row make it hung. */
 const HEALTH_MS = 10_000;
 const HEALTH_TIMEOUT_MS = 10_000;
 const HEALTH_FAILURES = 3;
@@ -303,7 +304,9 @@ export class ContainerdSupervisor implements AsyncDisposable {
       if (!(await this.#lives())) return;
       if (this.#clock.monotonic() < nextHealth) continue;
       try {
-        await client.unary(STATUS_METHOD, new Uint8Array(), { signal, timeoutMs: HEALTH_TIMEOUT_MS });
+        const ask = (signal: AbortSignal): Promise<unknown> =>
+          client.unary(STATUS_METHOD, new Uint8Array(), { signal });
+        await withPatience(ask, { ms: HEALTH_TIMEOUT_MS, clock: this.#clock, signal });
         failures = 0;
       } catch (error) {
         signal.throwIfAborted();
