@@ -62,6 +62,34 @@ describe("A pod whose shim answers late", { concurrency: 2 }, () => {
     });
   }
 
+  it("is found again by the next containerd when one could not reach it in time", async () => {
+    await using place = await EdgeSandbox.create();
+    const edge = await openReady(place);
+    const pod = await runPod(edge, sandboxSpec(place, "healthy"));
+    const before = await edge.runtime.containerStatus(pod.containerId, patience());
+    const [shim] = await shimsOf(edge.paths);
+    const { pid } = edge.supervisor.process ?? assert.fail("containerd does not run");
+    const seen = new Set<string>();
+    {
+      // Longer than the ten seconds that CRI waits when it loads a sandbox.
+      await using _ = slowed(shim?.pid ?? assert.fail("the pod has no shim"), 11_000);
+      process.kill(pid, "SIGKILL");
+      await eventually(
+        async () => {
+          for (const { ready } of await edge.runtime.listSandboxes(patience()).catch(() => [])) seen.add(String(ready));
+          return edge.supervisor.starts === 3;
+        },
+        { timeoutMs: 80_000 },
+      );
+    }
+    await edge.supervisor.whenServing(patience());
+    assert.equal(seen.has("false"), false, "nobody was told that the sandbox is not ready");
+    const after = await edge.runtime.containerStatus(pod.containerId, patience());
+    assert.deepEqual([after.state, after.startedAtNs], ["running", before.startedAtNs], "the same process");
+    const [sandbox] = await edge.runtime.listSandboxes(patience());
+    assert.deepEqual([sandbox?.id, sandbox?.ready], [pod.sandboxId, true]);
+  });
+
   it("is not taken for a stray while its sandbox is being made", async () => {
     await using place = await EdgeSandbox.create();
     const edge = await openReady(place);

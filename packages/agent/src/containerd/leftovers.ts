@@ -167,8 +167,23 @@ export async function childrenOf(parent: number, procDir = "/proc"): Promise<Pro
 const processIds = async (procDir: string): Promise<number[]> =>
   (await namesIn(procDir)).map(Number).filter((pid) => Number.isSafeInteger(pid));
 
+/** The sandboxes and containers whose first process is a living child of a shim. */
+export async function livingTasks(paths: ContainerdPaths): Promise<string[]> {
+  const children = new Set<number>();
+  for (const { pid } of await shimsOf(paths)) for (const child of await childrenOf(pid)) children.add(child.pid);
+  const living: string[] = [];
+  for (const id of await namesIn(bundlesOf(paths))) {
+    const pid = await readFile(path.join(bundlesOf(paths), id, "init.pid"), "utf8").catch(() => ""); // it has ended, or not begun
+    if (children.has(Number(pid))) living.push(id);
+  }
+  return living;
+}
+
+/** containerd keeps a folder for each task, from before its shim is started until after it was ended. */
+const bundlesOf = ({ stateDir }: ContainerdPaths): string =>
+  path.join(stateDir, "io.containerd.runtime.v2.task", "k8s.io");
+
 /** Of shims that have ended already: their bundles, which only the end of their containers removes, name them. */
 async function removeShimSockets(paths: ContainerdPaths): Promise<void> {
-  const bundles = path.join(paths.stateDir, "io.containerd.runtime.v2.task", "k8s.io");
-  for (const id of await namesIn(bundles)) await rm(shimSocket(paths, id), { force: true });
+  for (const id of await namesIn(bundlesOf(paths))) await rm(shimSocket(paths, id), { force: true });
 }

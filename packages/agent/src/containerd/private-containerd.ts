@@ -31,6 +31,7 @@ import {
   helpersEnded,
   isIdle,
   isInhabited,
+  livingTasks,
   namespacesOf,
   removeLeftovers,
   removeNamespace,
@@ -81,6 +82,8 @@ export class PrivateContainerd implements AsyncDisposable {
   readonly #options: PrivateContainerdOptions;
   readonly #client: GrpcClient;
   readonly #launcher: Launcher;
+  /** For ourselves, also while a containerd that was just started is closed to others. */
+  readonly #cri: CriRuntime;
   readonly #hasRecord: HasRecord;
   readonly #strayShims: StrayShims;
   #forgotten: Promise<void> | undefined;
@@ -102,6 +105,7 @@ export class PrivateContainerd implements AsyncDisposable {
         return await containerdLaunch(paths, options);
       },
       beforeStart: (signal) => this.#noteHolders(signal),
+      misses: (signal) => this.#missed(signal),
       afterStart: (signal) => this.#releaseOrphans(signal),
       whileServing: (signal) => this.clearStrays(STRAY_SHIM_MS, signal),
       launcher,
@@ -111,13 +115,15 @@ export class PrivateContainerd implements AsyncDisposable {
       log,
     });
     const whyUnavailable = (): string | undefined => this.supervisor.problem;
-    this.runtime = new CriRuntime({ client, instance, whyUnavailable, clock });
+    const whyClosed = (): string | undefined => this.supervisor.whyClosed;
+    this.runtime = new CriRuntime({ client, instance, whyUnavailable, whyClosed, clock });
+    this.#cri = new CriRuntime({ client, instance, clock });
     this.#hasRecord = containerdRecords(client);
     this.#strayShims = new StrayShims({
       server: () => this.supervisor.process,
       shims: () => shimsOf(paths),
       ageMs,
-      listed: async (signal) => new Set((await this.runtime.listSandboxes(signal)).map(({ id }) => id)),
+      listed: async (signal) => new Set((await this.#cri.listSandboxes(signal)).map(({ id }) => id)),
       hasRecord: this.#hasRecord,
     });
     const workDir = path.join(path.dirname(paths.rootDir), "import");
@@ -210,6 +216,19 @@ export class PrivateContainerd implements AsyncDisposable {
     await this.#client[Symbol.asyncDispose]();
   }
 
+  /** The sandboxes and containers whose first process lives in a shim, and which CRI does not call ready or running. */
+  async #missed(signal: AbortSignal): Promise<string[]> {
+    const living = await livingTasks(this.paths);
+    const sandboxes = await this.#cri.listSandboxes(signal);
+    const containers = await this.#cri.listContainers(signal);
+    const known = new Set<string>();
+    for (const { id, ready } of sandboxes) if (ready) known.add(id);
+    for (const { id, state } of containers) if (state === "running") known.add(id);
+    if (living.every((id) => known.has(id))) return [];
+    // One that has ended meanwhile is not missed.
+    return (await livingTasks(this.paths)).filter((id) => living.includes(id) && !known.has(id));
+  }
+
   async #noteHolders(signal: AbortSignal): Promise<void> {
     const { clock = systemClock } = this.#options;
     await helpersEnded(this.paths, this.#launcher.cgroup, clock);
@@ -230,9 +249,9 @@ export class PrivateContainerd implements AsyncDisposable {
     const { log = silentLogger } = this.#options;
     const known = new Set<string>();
     const ready = new Set<string>();
-    for (const sandbox of await this.runtime.listSandboxes(signal)) {
+    for (const sandbox of await this.#cri.listSandboxes(signal)) {
       known.add(sandbox.id);
-      known.add((await this.runtime.sandboxStatus(sandbox.id, signal)).netns);
+      known.add((await this.#cri.sandboxStatus(sandbox.id, signal)).netns);
       if (sandbox.ready) ready.add(sandbox.id);
     }
     // A sandbox that CRI could not load in time is not listed, and lives: nothing of it is touched.

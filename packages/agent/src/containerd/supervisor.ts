@@ -39,6 +39,11 @@ export interface SupervisorOptions {
   launch(): Promise<ContainerdLaunch>;
   /** Called when none runs and one is about to be started. */
   beforeStart?(signal: AbortSignal): Promise<void>;
+  /**
+   * Asked when one that was started serves: what it should know and does not, such as a pod that it could not reach in time.
+   * It is then started again, a few times.
+   */
+  misses?(signal: AbortSignal): Promise<string[]>;
   /** Called when one that was started serves, before that is told to anybody. A failure is logged, and in nobody's way. */
   afterStart?(signal: AbortSignal): Promise<void>;
   /** Called from time to time while it serves. A failure is logged. */
@@ -63,6 +68,8 @@ const HEALTH_FAILURES = 3;
 const TIDY_MS = 60_000;
 /** How long a start may take: its database is on a slow card, with hundreds of containers, and it waits for each late shim. */
 const START_TIMEOUT_MS = 5 * 60_000;
+/** How often in a row it is started again for what it misses; after that it is taken as it is. */
+const MISSES_MAX = 3;
 /** One that served so long is started again without a wait. */
 const STEADY_MS = 1_000;
 const STOP_GRACE_MS = 10_000;
@@ -88,6 +95,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
   #process: ProcessId | undefined;
   #starts = 0;
   #isFresh = false;
+  #missedInARow = 0;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -103,6 +111,11 @@ export class ContainerdSupervisor implements AsyncDisposable {
   /** Why it does not serve, in words for the user; undefined while it does. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** Why what was started is not to be asked yet, though it may answer: it may not know all pods. */
+  get whyClosed(): string | undefined {
+    return this.#isFresh && !this.#isServing ? this.#problem : undefined;
   }
 
   /** The containerd that is looked after; undefined while there is none. */
@@ -162,6 +175,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
       try {
         this.#process = await this.#ensureRunning();
         await this.#waitUntilServing();
+        if (this.#isFresh) await this.#checkMissed();
         if (this.#isFresh) await this.#tidy((signal) => this.#options.afterStart?.(signal));
         this.#nowServing();
         const since = this.#clock.monotonic();
@@ -215,6 +229,19 @@ export class ContainerdSupervisor implements AsyncDisposable {
     await this.#options.beforeStart?.(this.#stop.signal);
     this.#isFresh = true;
     return await this.#launch(binary);
+  }
+
+  /** Ends a containerd that does not know what runs, and fails: whoever believed it would make healthy pods anew. */
+  async #checkMissed(): Promise<void> {
+    let missed: string[] = [];
+    await this.#tidy(async (signal) => void (missed = (await this.#options.misses?.(signal)) ?? []));
+    if (missed.length === 0 || this.#missedInARow >= MISSES_MAX) {
+      this.#missedInARow = 0;
+      return;
+    }
+    this.#missedInARow++;
+    await this.#kill();
+    throw new Error(`containerd did not find again what runs, and is being started again: ${missed.join(", ")}`);
   }
 
   async #tidy(work: (signal: AbortSignal) => Promise<void> | undefined): Promise<void> {

@@ -31,6 +31,8 @@ export interface CriRuntimeOptions {
   instance: string;
   /** Why the runtime does not answer, from who looks after it; undefined when that is not known. */
   whyUnavailable?: () => string | undefined;
+  /** Why the runtime is not to be asked though it may answer; undefined when it is. Calls then fail with `Unavailable`. */
+  whyClosed?: () => string | undefined;
   clock?: Clock;
 }
 
@@ -47,17 +49,20 @@ export class CriRuntime implements Runtime {
   readonly #cri: CriServices;
   readonly #instance: string;
   readonly #whyUnavailable: () => string | undefined;
+  readonly #whyClosed: () => string | undefined;
   readonly #clock: Clock;
   /** Sandbox → the file of its network namespace, which only the long form of a status tells, and which never changes. */
   readonly #netns = new Map<string, string>();
   /** Container → its sandbox, which a container's status does not tell. */
   readonly #sandboxOfContainer = new Map<string, string>();
 
-  constructor({ client, instance, whyUnavailable = () => undefined, clock = systemClock }: CriRuntimeOptions) {
+  constructor(options: CriRuntimeOptions) {
+    const { client, instance, whyUnavailable, whyClosed, clock = systemClock } = options;
     this.#client = client;
     this.#cri = criServices(client);
     this.#instance = instance;
-    this.#whyUnavailable = whyUnavailable;
+    this.#whyUnavailable = whyUnavailable ?? (() => undefined);
+    this.#whyClosed = whyClosed ?? (() => undefined);
     this.#clock = clock;
   }
 
@@ -213,6 +218,8 @@ export class CriRuntime implements Runtime {
     signal: AbortSignal,
     timeoutMs: number | undefined,
   ): Promise<CriResponse<M>> {
+    const closed = this.#whyClosed();
+    if (closed !== undefined) throw new RuntimeError("Unavailable", closed);
     try {
       return await this.#cri.call(method, request, { signal, ...(timeoutMs !== undefined && { timeoutMs }) });
     } catch (error) {
