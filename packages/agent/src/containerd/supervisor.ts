@@ -21,6 +21,7 @@ import type { GrpcClient } from "../runtime/cri/grpc-client.ts";
 import { isGrpcError } from "../runtime/cri/grpc-error.ts";
 import { findProcesses, hasOption } from "./find-process.ts";
 import { lastComplaint } from "./complaint.ts";
+import { childrenOf } from "./leftovers.ts";
 import type { Launcher } from "./launcher.ts";
 import { withPatience } from "./patience.ts";
 import type { ContainerdPaths } from "./paths.ts";
@@ -278,9 +279,11 @@ export class ContainerdSupervisor implements AsyncDisposable {
   async #adoptable(): Promise<ProcessId | undefined> {
     const { pidFile } = this.#options.paths;
     const [running, ...others] = await this.#findRunning();
-    // Two cannot serve: the second waits for the database's lock, holding nothing.
-    for (const other of others) await signalProcess(other, "SIGKILL");
     if (!running) return undefined;
+    // What it starts has its name and arguments until it becomes another program.
+    const children = new Set((await childrenOf(running.pid)).map(({ pid }) => pid));
+    // Two cannot serve: the second waits for the database's lock, holding nothing.
+    for (const other of others) if (!children.has(other.pid)) await signalProcess(other, "SIGKILL");
     const recorded = await readPidFile(pidFile);
     if (recorded?.pid !== running.pid) await writePidFile(pidFile, running.pid);
     return { pid: running.pid, startTime: running.startTime };
