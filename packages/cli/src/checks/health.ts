@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { AgentStatus } from "@skerry/agent";
 import { isMissingFile } from "@skerry/base";
 import { kinds, type Kind, type KubeObject } from "@skerry/machinery";
@@ -6,6 +7,7 @@ import { runningDaemon } from "../instance/control.ts";
 import { edgeStatus } from "../instance/health.ts";
 import type { Instance } from "../instance/instance.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
+import { dataDirOption } from "../instance/layout.ts";
 import type { Problem } from "./machine.ts";
 
 /** How long the cloud may take to answer a look, in milliseconds. */
@@ -25,15 +27,19 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
   const problems: Problem[] = [];
   const cloud = settings.roles.includes("cloud") ? await runningDaemon(instance, "cloud") : undefined;
   const edge = settings.roles.includes("edge") ? await runningDaemon(instance, "edge") : undefined;
-  const flags = layout.dataDir === "/var/lib/skerry" ? "" : ` --data-dir ${layout.dataDir}`;
+  const flags = dataDirOption(layout);
   if (settings.roles.includes("cloud") && !cloud) {
     problems.push({ what: "The cloud does not run; pods go on without it", mend: `skerry cloud start${flags}` });
   }
   if (settings.roles.includes("edge") && !edge) {
-    problems.push({
-      what: "The edge's agent does not run; nothing is started or restarted",
-      mend: `skerry edge start${flags}`,
-    });
+    problems.push(
+      existsSync(layout.identity)
+        ? {
+            what: "The edge's agent does not run; nothing is started or restarted",
+            mend: `skerry edge start${flags}`,
+          }
+        : { what: "This machine has not joined yet, so no pod runs on it", mend: `skerry up${flags}` },
+    );
   }
 
   let nodes: readonly Node[] = [];
@@ -49,7 +55,9 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
     } catch (error) {
       signal.throwIfAborted();
       problems.push({
-        what: `The cloud runs but does not answer: ${(error as Error).message}`,
+        what: existsSync(layout.kubeconfig)
+          ? `The cloud runs but does not answer: ${(error as Error).message}`
+          : "The cloud is starting",
         mend: `skerry logs cloud${flags}`,
       });
     }
@@ -119,6 +127,8 @@ const STUCK: Record<string, string> = {
 
 function podProblems(pod: Pod): Problem[] {
   const { namespace, name } = pod.metadata;
+  // What has ended waits for nothing any more.
+  if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed") return [];
   const unschedulable = pod.status?.conditions?.find(
     (condition) => condition.type === "PodScheduled" && condition.status === "False",
   );

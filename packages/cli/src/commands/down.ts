@@ -3,6 +3,7 @@ import { silentLogger } from "@skerry/base";
 import type { Command } from "../command.ts";
 import { containersOf } from "../daemons/edge.ts";
 import { stopInstanceDaemon } from "../instance/control.ts";
+import { lockInstance } from "../instance/instance-lock.ts";
 import { findInstance, type Instance } from "../instance/instance.ts";
 import { layoutOfCall, ownPaths, type Layout } from "../instance/layout.ts";
 import { Steps } from "../steps.ts";
@@ -25,6 +26,7 @@ export const down: Command = {
   },
   run: async (call) => {
     const layout = layoutOfCall(call);
+    using _ = lockInstance(layout, "down");
     const steps = new Steps(process.stdout);
     const instance = await findInstance(call);
     const removes = call.flag("volumes");
@@ -66,6 +68,11 @@ async function endContainers(instance: Instance, removes: boolean, steps: Steps,
 /** Removes what is this instance's; folders that then hold nothing go too. */
 async function removeData(layout: Layout): Promise<void> {
   for (const file of ownPaths(layout)) await rm(file, { recursive: true, force: true });
+  await removeEmptyFolders(layout);
+}
+
+/** Removes an instance's folders where nothing is in them. */
+export async function removeEmptyFolders(layout: Layout): Promise<void> {
   for (const folder of [layout.configDir, layout.dataDir]) {
     await rmdir(folder).catch((error: unknown) => {
       const { code } = error as NodeJS.ErrnoException;

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { UserError, type Command } from "../command.ts";
 import { startInstanceDaemon } from "../instance/control.ts";
 import { waitForEdge } from "../instance/health.ts";
+import { lockInstance } from "../instance/instance-lock.ts";
 import { type Instance } from "../instance/instance.ts";
 import { layoutOfCall } from "../instance/layout.ts";
 import { joinEdge, parseAddress } from "../instance/joining.ts";
@@ -10,6 +11,7 @@ import { settingsRequest } from "../instance/request.ts";
 import { ensureSettings, readSettings } from "../instance/settings.ts";
 import { installNeeds, missingNeeds } from "../setup/packages.ts";
 import { Steps } from "../steps.ts";
+import { removeEmptyFolders } from "./down.ts";
 
 export const join: Command = {
   name: "join",
@@ -21,6 +23,7 @@ export const join: Command = {
     const [address = "", token = ""] = call.operands;
     const server = parseAddress(address);
     const layout = layoutOfCall(call);
+    using _ = lockInstance(layout, "join");
     if (existsSync(layout.identity)) {
       throw new UserError(
         `This machine has joined already (${layout.identity}); to join another cloud, first remove it with skerry down -v`,
@@ -48,6 +51,7 @@ export const join: Command = {
       );
     } catch (error) {
       await rm(layout.settings, { force: true });
+      await removeEmptyFolders(layout);
       throw error;
     }
     await steps.step("edge started", async () => {

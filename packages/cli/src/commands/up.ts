@@ -9,8 +9,9 @@ import { CHECKS } from "../checks/machine.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
 import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
+import { lockInstance } from "../instance/instance-lock.ts";
 import { type Instance } from "../instance/instance.ts";
-import { layoutOfCall, type Layout } from "../instance/layout.ts";
+import { dataDirOption, layoutOfCall, type Layout } from "../instance/layout.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
 import { ensureSettings, readSettings, type SettingsRequest } from "../instance/settings.ts";
@@ -45,6 +46,7 @@ export const up: Command = {
   },
   run: async (call) => {
     const layout = layoutOfCall(call);
+    using lock = lockInstance(layout, "up");
     const steps = new Steps(process.stdout);
     const request = settingsRequest(call, { roles: ["cloud", "edge"], sample: !call.flag("no-sample") });
     const kept = await readSettings(layout);
@@ -70,8 +72,11 @@ export const up: Command = {
         `Pods get addresses from ${instance.settings.clusterCidr}, because 10.42.0.0/16 is taken on this machine`,
       );
     }
-    if (call.flag("foreground"))
+    if (call.flag("foreground")) {
+      // It stays as long as the daemons do, and other commands may control them meanwhile.
+      lock[Symbol.dispose]();
       return runForeground(instance, call, steps, (start) => settle(instance, call, steps, start));
+    }
     await steps.step("cloud started", async () => {
       await startInstanceDaemon(instance, "cloud");
       await waitForCloud(instance, call.signal);
@@ -216,7 +221,7 @@ async function until(signal: AbortSignal, what: string, ask: () => Promise<true 
 }
 
 async function printClosing({ layout, settings }: Instance, call: Call): Promise<void> {
-  const option = layout.dataDir === "/var/lib/skerry" ? "" : ` --data-dir ${layout.dataDir}`;
+  const option = dataDirOption(layout);
   const self = call.env["SKERRY_COMMAND"] ?? "./skerry";
   console.log(`
 API         https://127.0.0.1:${settings.apiPort}
@@ -225,6 +230,6 @@ logs        ${self} logs${option} cloud, ${self} logs${option} edge
 
 Try:
   ${self} kubectl${option} get pods -o wide
-  ${self} kubectl${option} logs -l app=${SAMPLE_NAME}
+  ${self} kubectl${option} ${settings.sample ? `logs -l app=${SAMPLE_NAME}` : "get nodes"}
   ${self} status${option}`);
 }

@@ -69,13 +69,23 @@ async function waitFor(
   }
 }
 
-/** The last thing that an ended daemon said to people: a line that begins with `skerry: `. */
+/** The last thing that an ended daemon said to people. */
 async function whyItEnded(instance: Instance, daemon: Daemon): Promise<UserError> {
   const log = hasSystemd()
     ? runCommand("journalctl", journalOf(instance, daemon, LAST_LINES))
     : readFile(logFileOf(instance.layout, daemon), "utf8");
-  const lines = (await log.catch(() => "")).trimEnd().split("\n");
+  const why = lastWords((await log.catch(() => "")).trimEnd().split("\n"));
+  return new UserError(
+    `The ${daemon} has ended: ${why ?? "its log does not say why"} (skerry logs ${daemon} says more)`,
+  );
+}
+
+/**
+ * The last line of a log that says why its daemon has ended: one that begins with `skerry: `, an error, or what no logger wrote, as a crash of
+ * Node. What it tells of its healthy life is no reason.
+ */
+export function lastWords(lines: readonly string[]): string | undefined {
   const said = lines.findLast((line) => line.startsWith("skerry: "));
-  const why = said?.slice("skerry: ".length) ?? lines.at(-1) ?? "it said nothing";
-  return new UserError(`The ${daemon} has ended: ${why} (skerry logs ${daemon} says more)`);
+  if (said !== undefined) return said.slice("skerry: ".length);
+  return lines.findLast((line) => line.trim() !== "" && !/^\{"level":"(?:debug|info|warn)"/.test(line));
 }

@@ -44,6 +44,13 @@ export function layoutOf(dataDir: string): Layout {
   };
 }
 
+/** What names the instance on a command line, for a shell: nothing where it is the default one. */
+export function dataDirOption({ dataDir }: Layout): string {
+  if (dataDir === DEFAULT_DATA_DIR) return "";
+  const isPlain = /^[\w./:@%+,-]+$/.test(dataDir);
+  return ` --data-dir ${isPlain ? dataDir : `'${dataDir.replaceAll("'", `'\\''`)}'`}`;
+}
+
 /** The files of the call's data folder. Throws `UsageError` for a folder that can be none. */
 export function layoutOfCall(call: Call): Layout {
   const layout = layoutOf(call.option("data-dir") ?? DEFAULT_DATA_DIR);
