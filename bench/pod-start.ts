@@ -41,16 +41,17 @@ export async function podStart(): Promise<Row[]> {
   ];
 }
 
-/** How long nothing answers at containerd's socket after it was killed, in milliseconds. */
+/** How long it takes after containerd was killed until another answers at its socket, in milliseconds. */
 async function killContainerd(machine: Machine): Promise<number> {
-  const id = await readPidFile(path.join(machine.dataDir, "run/containerd/containerd.pid"));
-  if (!id) throw new Error("containerd does not run");
-  process.kill(id.pid, "SIGKILL");
+  const run = path.join(machine.dataDir, "run/containerd");
+  const old = await readPidFile(path.join(run, "containerd.pid"));
+  if (!old) throw new Error("containerd does not run");
+  process.kill(old.pid, "SIGKILL");
   const killed = performance.now();
-  await until(
-    () => answers(path.join(machine.dataDir, "run/containerd/containerd.sock")),
-    "containerd to answer again",
-  );
+  await until(async () => {
+    const now = await readPidFile(path.join(run, "containerd.pid"));
+    return now !== undefined && now.pid !== old.pid && (await answers(path.join(run, "containerd.sock")));
+  }, "another containerd to answer");
   return performance.now() - killed;
 }
 
