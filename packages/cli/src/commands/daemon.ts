@@ -1,13 +1,15 @@
 import type { Command } from "../command.ts";
 import { killInstanceDaemon, runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
+import { lockInstance } from "../instance/instance-lock.ts";
 import { requireInstance } from "../instance/instance.ts";
-import type { Daemon } from "../instance/layout.ts";
+import { layoutOfCall, type Daemon } from "../instance/layout.ts";
 import { waitForCloud, waitForEdge } from "../instance/health.ts";
 
 export const daemonStart = (daemon: Daemon): Command => ({
   name: `${daemon} start`,
   summary: `Start the ${daemon} of this instance; nothing happens when it runs.`,
   run: async (call) => {
+    using _ = lockInstance(layoutOfCall(call), `${daemon} start`);
     const instance = await requireInstance(call, daemon);
     await startInstanceDaemon(instance, daemon);
     await (daemon === "cloud" ? waitForCloud(instance, call.signal) : waitForEdge(instance, call.signal));
@@ -19,6 +21,7 @@ export const daemonStop = (daemon: Daemon): Command => ({
   name: `${daemon} stop`,
   summary: `Stop the ${daemon} of this instance alone. Pods go on.`,
   run: async (call) => {
+    using _ = lockInstance(layoutOfCall(call), `${daemon} stop`);
     const instance = await requireInstance(call, daemon);
     await stopInstanceDaemon(instance, daemon);
     console.log(`${daemon} is stopped`);

@@ -73,9 +73,11 @@ export const up: Command = {
       );
     }
     if (call.flag("foreground")) {
-      // It stays as long as the daemons do, and other commands may control them meanwhile.
-      lock[Symbol.dispose]();
-      return runForeground(instance, call, steps, (start) => settle(instance, call, steps, start));
+      return await runForeground(instance, call, steps, async (start) => {
+        await settle(instance, call, steps, start);
+        // It stays as long as the daemons do, and other commands may control them meanwhile.
+        lock[Symbol.dispose]();
+      });
     }
     await steps.step("cloud started", async () => {
       await startInstanceDaemon(instance, "cloud");
