@@ -81,11 +81,16 @@ async function whyItEnded(instance: Instance, daemon: Daemon): Promise<UserError
 }
 
 /**
- * The last line of a log that says why its daemon has ended: one that begins with `skerry: `, an error, or what no logger wrote, as a crash of
- * Node. What it tells of its healthy life is no reason.
+ * The last line of a log that says why its daemon has ended: one that begins with `skerry: `, which is the last of a life, an error, or the words
+ * of a crash of Node, which no logger wrote. What it tells of its healthy life is no reason.
  */
 export function lastWords(lines: readonly string[]): string | undefined {
-  const said = lines.findLast((line) => line.startsWith("skerry: "));
-  if (said !== undefined) return said.slice("skerry: ".length);
-  return lines.findLast((line) => line.trim() !== "" && !/^\{"level":"(?:debug|info|warn)"/.test(line));
+  const said = lines.findLastIndex((line) => line.startsWith("skerry: "));
+  const after = lines.slice(said + 1);
+  const isOfThisLife = !after.some((line) => line.startsWith('{"level":'));
+  if (said !== -1 && isOfThisLife) return lines[said]?.slice("skerry: ".length);
+  // Of a crash, what is indented or in brackets is where, and at its very end stands Node's version.
+  return after.findLast(
+    (line) => /^(?:[A-Za-z]|\{"level":"(?:error|fatal)")/.test(line) && !line.startsWith("Node.js v"),
+  );
 }
