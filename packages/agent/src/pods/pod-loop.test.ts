@@ -139,6 +139,19 @@ describe("PodLoop", () => {
       );
   });
 
+  it("says of a pod that ended at its deadline nothing that a container of it still waited for", async () => {
+    await using edge = await EdgeFixture.create({ registry: [] });
+    await edge.start();
+    const web = pod({ activeDeadlineSeconds: 20 });
+    await edge.put(web);
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.state?.waiting?.reason, "ErrImagePull");
+    await edge.pass(25_000);
+    const { status } = edge.reported(web) ?? assert.fail("nothing was reported");
+    assert.deepEqual([status.phase, status.reason], ["Failed", "DeadlineExceeded"]);
+    assert.deepEqual(containerOf(edge, web)?.state, { waiting: {} });
+  });
+
   it("never pulls for the policy Never", async () => {
     await using edge = await EdgeFixture.create({ registry: true });
     await edge.start();

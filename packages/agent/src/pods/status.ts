@@ -97,6 +97,8 @@ function statesOf(
     return { state: { terminated: terminated(known.ended, runtimeName) }, last: known.last };
   }
   const last = known?.ended ?? known?.last;
+  // It waits for nothing any more, so no reason stands before the pod's own in what `kubectl get pods` shows.
+  if (facts.final) return { state: { waiting: {} }, last };
   const trouble = troubles.containers.get(name);
   if (trouble) return { state: { waiting: { reason: trouble.reason, message: trouble.message } }, last };
   if (known?.ended && known.backoffMs > 0) {

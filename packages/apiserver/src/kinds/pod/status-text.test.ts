@@ -98,6 +98,12 @@ const TABLE: readonly [what: string, pod: Pod, text: string, ready: string][] = 
   ["one deleted on a lost node", pod({ phase: "Running", reason: "NodeLost" }, {}, DELETED), "Unknown", "0/1"],
   ["an evicted one", pod({ phase: "Failed", reason: "Evicted" }), "Evicted", "0/1"],
   [
+    "one that ended before its container ever ran",
+    pod({ phase: "Failed", reason: "DeadlineExceeded", containerStatuses: [container({ waiting: {} })] }),
+    "DeadlineExceeded",
+    "0/1",
+  ],
+  [
     "one whose gates are closed",
     pod({ phase: "Pending", conditions: [{ type: "PodScheduled", status: "False", reason: "SchedulingGated" }] }),
     "SchedulingGated",
