@@ -38,7 +38,10 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
             what: "The edge's agent does not run; nothing is started or restarted",
             mend: `skerry edge start${flags}`,
           }
-        : { what: "This machine has not joined yet, so no pod runs on it", mend: `skerry up${flags}` },
+        : {
+            what: "This machine has not joined yet, so no pod runs on it",
+            mend: settings.roles.includes("cloud") ? `skerry up${flags}` : `skerry join${flags} HOST:PORT TOKEN`,
+          },
     );
   }
 
@@ -125,7 +128,8 @@ const STUCK: Record<string, string> = {
   RunContainerError: "see the pod's events",
 };
 
-function podProblems(pod: Pod): Problem[] {
+/** What is wrong with a pod and does not pass by itself. */
+export function podProblems(pod: Pod): Problem[] {
   const { namespace, name } = pod.metadata;
   // What has ended waits for nothing any more.
   if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed") return [];

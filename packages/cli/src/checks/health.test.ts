@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { writePidFile } from "@skerry/base";
+import type { Pod, PodStatus } from "@skerry/machinery/types";
+import { layoutOf, pidFileOf, type Layout } from "../instance/layout.ts";
+import type { Settings } from "../instance/settings.ts";
+import { lookAt, podProblems } from "./health.ts";
+
+const settings: Settings = {
+  id: "0a1b2c3d",
+  roles: ["cloud", "edge"],
+  apiPort: 6443,
+  linkPort: 10_000,
+  clusterCidr: "10.42.0.0/16",
+  nodeName: "n1",
+  sample: false,
+};
+const never = new AbortController().signal;
+
+async function temporaryLayout(): Promise<AsyncDisposable & { layout: Layout }> {
+  const dir = await mkdtemp(path.join(tmpdir(), "skerry it's "));
+  return { layout: layoutOf(dir), [Symbol.asyncDispose]: () => rm(dir, { recursive: true }) };
+}
+
+describe("lookAt()", () => {
+  it("says skerry up of a machine that has not joined, and skerry edge start of one that has", async () => {
+    await using temporary = await temporaryLayout();
+    const { layout } = temporary;
+    const mends = async (roles: Settings["roles"]): Promise<string[]> => {
+      const { problems } = await lookAt({ layout, settings: { ...settings, roles } }, never);
+      return problems.map(({ mend }) => mend);
+    };
+    const option = ` --data-dir '${layout.dataDir.replace("'", `'\\''`)}'`;
+    assert.deepEqual(await mends(["cloud", "edge"]), [`skerry cloud start${option}`, `skerry up${option}`]);
+    assert.deepEqual(await mends(["edge"]), [`skerry join${option} HOST:PORT TOKEN`]);
+    await mkdir(layout.edgeDir);
+    await writeFile(layout.identity, "");
+    assert.deepEqual(await mends(["cloud", "edge"]), [`skerry cloud start${option}`, `skerry edge start${option}`]);
+    assert.deepEqual(await mends(["edge"]), [`skerry edge start${option}`]);
+  });
+
+  it("says that a cloud is starting which has no kubeconfig yet", async () => {
+    await using temporary = await temporaryLayout();
+    const { layout } = temporary;
+    await mkdir(layout.runDir);
+    await writePidFile(pidFileOf(layout, "cloud"), process.pid);
+    const { cloud, problems } = await lookAt({ layout, settings: { ...settings, roles: ["cloud"] } }, never);
+    assert.equal(cloud.running, true);
+    assert.deepEqual(
+      problems.map(({ what }) => what),
+      ["The cloud is starting"],
+    );
+  });
+});
+
+describe("podProblems()", () => {
+  const waits = (status: PodStatus): Pod => ({
+    metadata: { namespace: "default", name: "web" },
+    spec: { containers: [{ name: "main" }] },
+    status: {
+      containerStatuses: [
+        {
+          name: "main",
+          image: "app:1",
+          imageID: "",
+          ready: false,
+          restartCount: 0,
+          state: { waiting: { reason: "CreateContainerError" } },
+        },
+      ],
+      ...status,
+    },
+  });
+
+  it("names a pod that waits in what does not pass by itself, and none that has ended", () => {
+    assert.deepEqual(
+      podProblems(waits({ phase: "Pending" })).map(({ what }) => what),
+      ["Pod default/web: main waits in CreateContainerError"],
+    );
+    assert.deepEqual(podProblems(waits({ phase: "Failed", reason: "DeadlineExceeded" })), []);
+    assert.deepEqual(podProblems(waits({ phase: "Succeeded" })), []);
+  });
+});
