@@ -8,6 +8,8 @@ import { eventually } from "@skerry/base/testing";
 import type { Node, Pod } from "@skerry/machinery/types";
 import { builtinImages, HELLO_IMAGE } from "../../packages/agent/src/images/builtin-images.ts";
 import { imageArchive } from "../../packages/agent/src/images/oci-image.ts";
+import { lockInstance } from "../../packages/cli/src/instance/instance-lock.ts";
+import { layoutOf } from "../../packages/cli/src/instance/layout.ts";
 import { runningContainers, theContainer } from "./containers.ts";
 import type { Machine } from "./machine.ts";
 import { Machine as PlainMachine } from "./machine.ts";
@@ -225,6 +227,42 @@ describe("A fault is told where the user looks, and is over when its cause is:",
       what: "no problem to be left",
       everyMs: 300,
     });
+  });
+
+  it("a command while another is at work on the instance", async () => {
+    await using machine = await PlainMachine.create();
+    {
+      using _ = lockInstance(layoutOf(machine.dataDir), "up");
+      const changing = [
+        "up",
+        "down",
+        "down -v",
+        "join a.example t",
+        "cloud start",
+        "cloud stop",
+        "edge start",
+        "edge stop",
+      ];
+      for (const words of changing) {
+        const { code, stderr } = await machine.exec("./skerry", words.split(" "));
+        assert.equal(code, 1, words);
+        assert.match(
+          stderr,
+          new RegExp(`^skerry: Another skerry up \\(process ${process.pid}\\) is at work on `),
+          words,
+        );
+      }
+      for (const words of ["status", "logs", "edge kill"]) {
+        const { stderr } = await machine.exec("./skerry", words.split(" "));
+        assert.match(stderr, /^skerry: There is no instance in /, words);
+      }
+    }
+    const both = await Promise.all([1, 2].map(() => machine.exec("./skerry", ["up", "--no-sample"])));
+    const loser = both.find(({ code }) => code !== 0);
+    assert.ok(loser && both.some(({ code }) => code === 0), JSON.stringify(both));
+    assert.equal(loser.code, 1);
+    assert.match(loser.stderr, /^skerry: Another skerry up /);
+    assert.equal(conditionOf(await nodeOf(machine), "Ready"), "True");
   });
 
   it("a data folder that cannot be made", async () => {
