@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { UserError, type Call } from "../command.ts";
+import { noteProcess, runningDaemon } from "../instance/control.ts";
 import { daemonCommand, daemonEnvironment } from "../instance/daemon-command.ts";
 import { waitForCloud } from "../instance/health.ts";
 import type { Instance } from "../instance/instance.ts";
@@ -18,6 +19,12 @@ export async function runForeground(
   const children = new Map<Daemon, ChildProcess>();
   const ended = Promise.withResolvers<Daemon>();
   const start = async (_instance: Instance, daemon: Daemon): Promise<void> => {
+    const running = await runningDaemon(instance, daemon);
+    if (running) {
+      throw new UserError(
+        `The ${daemon} of this instance runs already, as process ${running.pid}; stop it first, with skerry ${daemon} stop`,
+      );
+    }
     await refreshBundle();
     const [command = "", ...args] = daemonCommand(instance, daemon);
     const child = spawn(command, args, {
@@ -27,6 +34,7 @@ export async function runForeground(
     await once(child, "spawn");
     children.set(daemon, child);
     child.once("exit", () => ended.resolve(daemon));
+    await noteProcess(instance, daemon, child.pid ?? 0);
   };
   try {
     await steps.step("cloud started", async () => {

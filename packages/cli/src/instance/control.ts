@@ -39,10 +39,7 @@ export async function startInstanceDaemon(instance: Instance, daemon: Daemon): P
     // Reloads the units, too (systemctl(1), "enable").
     await systemctl("enable", "--now", unit);
     const pid = Number(await systemctl("show", "--property=MainPID", "--value", unit));
-    // It writes this file itself, but late: whoever waits for it must not take it for ended. One that has ended already gets none.
-    if ((await startTimeOf(pid)) === undefined) return;
-    await mkdir(layout.runDir, { recursive: true });
-    await writePidFile(pidFileOf(layout, daemon), pid);
+    await noteProcess(instance, daemon, pid);
     return;
   }
   const [command = "", ...args] = daemonCommand(instance, daemon);
@@ -53,6 +50,16 @@ export async function startInstanceDaemon(instance: Instance, daemon: Daemon): P
     pidFile: pidFileOf(layout, daemon),
     env: daemonEnvironment(instance, daemon),
   });
+}
+
+/**
+ * Writes which process a daemon is. It does so itself, but late: whoever waits for it must not take it for ended. One that has ended already is
+ * not noted.
+ */
+export async function noteProcess({ layout }: Instance, daemon: Daemon, pid: number): Promise<void> {
+  if ((await startTimeOf(pid)) === undefined) return;
+  await mkdir(layout.runDir, { recursive: true });
+  await writePidFile(pidFileOf(layout, daemon), pid);
 }
 
 /** Stops a daemon and resolves when it has ended; containers are not touched. */
