@@ -26,6 +26,18 @@ async function relink(cloud: Cloud): Promise<void> {
 const withWrongSecret = (token: string): string =>
   token.replace(/^(skerry\.\w+\.)(.)/, (_, before: string, first: string) => before + (first === "A" ? "B" : "A"));
 
+/** Lets no write of a pod through before the gate opens; `reached` resolves when one waits there. */
+function holdPodWrites(cloud: Cloud): Record<"gate" | "reached", PromiseWithResolvers<void>> {
+  const gate = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  cloud.api.beforeWrite = (kind) => {
+    if (kind.kind !== "Pod") return undefined;
+    reached.resolve();
+    return gate.promise;
+  };
+  return { gate, reached };
+}
+
 describe("join", () => {
   it("makes the Node, and a certificate for it that only its owner can read", async () => {
     await using cloud = await new Cloud().start();
@@ -318,13 +330,7 @@ describe("link", () => {
     const pod = await cloud.createPod("web", "n1");
     await using edge = tlsEdge(cloud, identity);
     await edge.synced();
-    const gate = Promise.withResolvers<void>();
-    const reached = Promise.withResolvers<void>();
-    cloud.api.beforeWrite = (kind) => {
-      if (kind.kind !== "Pod") return undefined;
-      reached.resolve();
-      return gate.promise;
-    };
+    const { gate, reached } = holdPodWrites(cloud);
     await edge.reportPod(pod, { phase: "Running" });
     await reached.promise;
     const answer = await cloud.hub.request("n1", { method: "GET", path: "/" }, never);
@@ -341,13 +347,7 @@ describe("link", () => {
     const pod = await cloud.createPod("web", "n1");
     await using edge = tlsEdge(cloud, identity);
     await edge.synced();
-    const gate = Promise.withResolvers<void>();
-    const reached = Promise.withResolvers<void>();
-    cloud.api.beforeWrite = (kind) => {
-      if (kind.kind !== "Pod") return undefined;
-      reached.resolve();
-      return gate.promise;
-    };
+    const { gate, reached } = holdPodWrites(cloud);
     await edge.reportPod(pod, { phase: "Pending" });
     await reached.promise;
     await edge.reportPod(pod, { phase: "Running" });
