@@ -10,8 +10,15 @@ export interface HttpRequest {
   /** Undefined only for responses, which share the type in Node. */
   readonly method?: string | undefined;
   readonly url?: string | undefined;
-  /** The body. Without `destroyOnReturn` an early end of reading would close the connection, answer and all. */
-  iterator(options: { destroyOnReturn: false }): AsyncIterable<Uint8Array>;
+  /** The body comes as `data` until `end`; `close` without it means that it broke off. */
+  on(event: "data", listener: (chunk: Uint8Array) => void): unknown;
+  on(event: "end", listener: () => void): unknown;
+  on(event: "error" | "close", listener: (error?: Error) => void): unknown;
+  off(event: "data", listener: (chunk: Uint8Array) => void): unknown;
+  off(event: "end", listener: () => void): unknown;
+  off(event: "error" | "close", listener: (error?: Error) => void): unknown;
+  /** Takes no more of the body. */
+  pause(): unknown;
   /** Drops what has not been read of the body. */
   resume(): unknown;
 }
