@@ -86,7 +86,8 @@ export interface Encoded<T extends KubeObject = KubeObject> {
 export function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
-    for (const child of Object.values(value)) deepFreeze(child);
+    if (Array.isArray(value)) for (const item of value) deepFreeze(item as unknown);
+    else for (const name in value) deepFreeze(value[name]);
   }
   return value;
 }

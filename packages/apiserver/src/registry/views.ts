@@ -1,15 +1,18 @@
-import type { Encoded } from "@skerry/machinery";
+import type { Encoded, FieldSet } from "@skerry/machinery";
 import { Detached } from "./encoding.ts";
 import { copyJson } from "./json.ts";
 import type { KindRow, ViewRow } from "./kind-row.ts";
 import { validateMetadata } from "./metadata.ts";
+
+/** The same for every kind and request, so that what depends on it can be remembered. */
+const STATUS: FieldSet = { "f:status": {} };
 
 /** The object's own form: all but its status, if that has a path of its own. */
 export const wholeView = (row: KindRow): ViewRow => ({
   form: "view",
   name: "",
   verbs: ["get", "update", "patch"],
-  ...(row.hasStatus && { resets: { "f:status": {} } }),
+  ...(row.hasStatus && { resets: STATUS }),
   write: (body, old) => {
     if (row.hasStatus) copyField(body, old, "status");
     return body;

@@ -7,6 +7,7 @@ import {
   asObject,
   fieldPlace,
   isEmpty,
+  isZero,
   itemElement,
   type JsonObject,
   type ListShape,
@@ -49,9 +50,6 @@ export function compare(shapes: Shapes, place: Place, old: Json, now: Json): Com
 /** Null is the same as zero: what a field is that nobody wrote. */
 const sameLeaf = ({ type }: Place, old: Json, now: Json): boolean =>
   jsonEqual(old, now) || (isZero(type, old) && isZero(type, now));
-
-const isZero = ({ type }: FieldType, value: Json): boolean =>
-  value === null || value === "" || value === 0 || value === false || (value === "0" && type === "quantity");
 
 /** Gathers the comparisons of parts. */
 class Gathered implements Comparison {

@@ -77,13 +77,20 @@ export function writeManagers(managers: Managers): ManagedFieldsEntry[] | undefi
   return entries.length === 0 ? undefined : entries.map((manager) => manager.entry ?? writeManager(manager));
 }
 
-const writeManager = ({ manager, operation, apiVersion, subresource, time, fields }: Manager): ManagedFieldsEntry => ({
+const writeManager = (manager: Manager): ManagedFieldsEntry =>
+  entryOf(manager, manager.fields === undefined ? LEAF : sortedFields(manager.fields));
+
+/** The entry of a manager that owns `fieldsV1`, which are sorted. */
+export const entryOf = (
+  { manager, operation, apiVersion, subresource, time }: Omit<Manager, "fields">,
+  fieldsV1: FieldsV1,
+): ManagedFieldsEntry => ({
   manager,
   operation,
   apiVersion,
   ...(time !== undefined && { time }),
   fieldsType: "FieldsV1",
-  fieldsV1: fields === undefined ? LEAF : sortedFields(fields),
+  fieldsV1,
   ...(subresource !== "" && { subresource }),
 });
 

@@ -3,6 +3,7 @@ import type { Json } from "../object.ts";
 import type { Definition, Field, FieldType } from "../schema.ts";
 import type { Lookup } from "../strict.ts";
 import { alwaysThere } from "./always-there.ts";
+import { CreatedFields } from "./created-fields.ts";
 
 /**
  * How server-side apply sees a place in an object: owned as a whole, or by its parts.
@@ -38,6 +39,8 @@ const UNKNOWN_STRUCT: Shape = { kind: "struct", definition: undefined };
 
 /** The shapes of a schema, worked out once for each place in it. */
 export class Shapes {
+  /** Which fields objects of this schema come to have owned when they are created. */
+  readonly created = new CreatedFields(this);
   readonly #lookup: Lookup;
   readonly #known = new Map<FieldType, Shape>();
   readonly #always = new Map<Definition, readonly string[]>();
@@ -150,6 +153,10 @@ export function isEmpty(value: Json): boolean {
   for (const _ in value) return false;
   return true;
 }
+
+/** What a field is that nobody wrote. */
+export const isZero = ({ type }: FieldType, value: Json): boolean =>
+  value === null || value === "" || value === 0 || value === false || (value === "0" && type === "quantity");
 
 export const asObject = (value: Json): JsonObject => (isJsonObject(value) ? value : {});
 export const asList = (value: Json): readonly Json[] => (Array.isArray(value) ? value : []);

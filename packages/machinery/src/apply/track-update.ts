@@ -1,8 +1,16 @@
 import { jsonEqual } from "../json.ts";
 import type { Json, ManagedFieldsEntry } from "../object.ts";
-import { union, type FieldSet } from "./field-set.ts";
-import { capUpdaters, identityOf, readManagers, writeManagers, type Manager, type Managers } from "./managed-fields.ts";
-import { compareObjects, disown, managedFieldsOf, ownable } from "./owners.ts";
+import { sortedFields, union, type FieldSet } from "./field-set.ts";
+import {
+  capUpdaters,
+  entryOf,
+  identityOf,
+  readManagers,
+  writeManagers,
+  type Manager,
+  type Managers,
+} from "./managed-fields.ts";
+import { compareObjects, disown, managedFieldsOf, ownable, withoutManagedFields } from "./owners.ts";
 import { ShapeError, type JsonObject, type Shapes } from "./shape.ts";
 
 /** A write other than apply, whose result is at hand. */
@@ -34,7 +42,7 @@ export interface Update {
  * Source: KEP-555; apimachinery's `managedfields`.
  */
 export function trackUpdate(update: Update): readonly ManagedFieldsEntry[] | undefined {
-  const { old, now, manager, time, apiVersion, subresource, ref, shapes } = update;
+  const { old, now, ref, shapes } = update;
   const stored = old && managedFieldsOf(old);
   const { entries, managers } = startingPoint(update, stored);
   // An object that was never tracked isn't from some later moment on: its owners could not be told.
@@ -42,20 +50,17 @@ export function trackUpdate(update: Update): readonly ManagedFieldsEntry[] | und
 
   try {
     const reset = update.resetFields;
+    if (old === undefined && managers.size === 0) {
+      const fields = shapes.created.of(ref, reset, withoutManagedFields(now), () => createdFields(update));
+      return fields && [entryOf(writerOf(update), fields)];
+    }
     const changed = compareObjects(shapes, { type: { type: "object", ref } }, old ?? {}, now, reset);
     const mine = ownable(changed.set, reset);
     if (changed.set === undefined && changed.removed === undefined && entries !== undefined) return entries;
     const before = [...managers.values()];
     disown(managers, changed, undefined);
     if (mine !== undefined) {
-      const self: Manager = {
-        manager: manager === "" ? "unknown" : manager,
-        operation: "Update",
-        apiVersion,
-        subresource,
-        time,
-        fields: mine,
-      };
+      const self: Manager = { ...writerOf(update), fields: mine };
       const id = identityOf(self);
       managers.set(id, { ...self, fields: union(mine, managers.get(id)?.fields) });
       capUpdaters(managers);
@@ -67,6 +72,22 @@ export function trackUpdate(update: Update): readonly ManagedFieldsEntry[] | und
     throw error;
   }
 }
+
+/** What its creator comes to own of an object, in the order in which it is written. */
+function createdFields({ now, ref, shapes, resetFields }: Update): FieldSet {
+  const { set } = compareObjects(shapes, { type: { type: "object", ref } }, {}, now, resetFields);
+  const mine = ownable(set, resetFields);
+  return mine && sortedFields(mine);
+}
+
+/** Who makes the update, as managedFields name it. */
+const writerOf = ({ manager, time, apiVersion, subresource }: Update): Omit<Manager, "fields"> => ({
+  manager: manager === "" ? "unknown" : manager,
+  operation: "Update",
+  apiVersion,
+  subresource,
+  time,
+});
 
 /** The owners before the write: those that the client sends, or else the stored ones. */
 function startingPoint(

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Json } from "../object.ts";
+import { definition } from "../schema.ts";
+import type { FieldSet } from "./field-set.ts";
+import { Shapes, type JsonObject } from "./shape.ts";
+import { trackUpdate } from "./track-update.ts";
+
+const POD = "io.k8s.api.core.v1.Pod";
+const STATUS: FieldSet = { "f:status": {} };
+
+const created = (shapes: Shapes, now: JsonObject, resetFields: FieldSet = STATUS) =>
+  trackUpdate({
+    old: undefined,
+    now,
+    manager: "test",
+    time: "2026-01-01T00:00:00Z",
+    apiVersion: "v1",
+    subresource: "",
+    ref: POD,
+    shapes,
+    resetFields,
+  })?.[0]?.fieldsV1;
+
+const pod = (name: string, container: JsonObject, labels: JsonObject = {}): JsonObject => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name, labels },
+  spec: { containers: [container] },
+});
+
+/** Containers that owners see differently, two of them of the same form. */
+const CONTAINERS: JsonObject[] = [
+  { name: "a", image: "one" },
+  { name: "a", image: "two" },
+  { name: "b", image: "one" },
+  { image: "one", name: "a" },
+  { name: "a", image: "" },
+  { name: "a", env: [] },
+  { name: "a", env: [{ name: "X" }] },
+  { name: "a", env: [{ name: "X", value: "1" }] },
+  { name: "a", env: [{ name: "X" }, { name: "X" }] },
+  { name: "a", resources: {} },
+  { name: "a", resources: { limits: { cpu: "0" } } },
+  { name: "a", resources: { limits: { cpu: "1" } } },
+  { name: "a", command: ["x"] },
+  { name: "a", command: [] },
+  { name: "a", stdin: false, tty: null as unknown as Json },
+  { name: "a", ports: [{ containerPort: 80 }] },
+  { name: "a", ports: [{ containerPort: 80, protocol: "UDP" }] },
+];
+
+describe("fields of created objects", () => {
+  it("are what they are without remembering, whatever came before", () => {
+    const shapes = new Shapes(definition);
+    for (const round of ["first", "again"]) {
+      for (const [i, container] of CONTAINERS.entries()) {
+        for (const labels of [{}, { app: "x" }, { app: "x", tier: "y" }]) {
+          const object = pod(`${round}-${i}`, container, labels);
+          assert.deepEqual(created(shapes, object), created(new Shapes(definition), object));
+        }
+      }
+    }
+  });
+
+  it("are shared by objects of one form, and not by others", () => {
+    const shapes = new Shapes(definition);
+    const [first, second, other] = CONTAINERS.map((container) => created(shapes, pod("x", container)));
+    assert.equal(first, second);
+    assert.notDeepEqual(first, other);
+  });
+
+  it("go by what the endpoint resets", () => {
+    const shapes = new Shapes(definition);
+    const object = { ...pod("x", { name: "a" }), status: { phase: "Running" } };
+    assert.ok(!("f:status" in created(shapes, object)!));
+    assert.ok("f:status" in created(shapes, object, { "f:spec": {} })!);
+    assert.ok(!("f:status" in created(shapes, object)!));
+  });
+
+  it("are right for objects of ever new forms, and for very large ones", () => {
+    const shapes = new Shapes(definition);
+    for (let i = 0; i < 6_000; i++) created(shapes, pod("x", { name: `c-${i}`, image: "x" }));
+    const large = pod("x", { name: "a" }, Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`l-${i}`, "x"])));
+    for (const object of [large, pod("y", { name: "c-1", image: "x" })])
+      assert.deepEqual(created(shapes, object), created(new Shapes(definition), object));
+  });
+});
