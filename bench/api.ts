@@ -1,9 +1,9 @@
-import { once } from "node:events";
-import https from "node:https";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { readAccess, type Access } from "../packages/cli/src/instance/kubeconfig.ts";
+import { readAccess } from "../packages/cli/src/instance/kubeconfig.ts";
 import { API_PORT, benchFolder, Cloud } from "./cloud.ts";
+import { Load } from "./load.ts";
+import { machine } from "./machine.ts";
 import { atLeast, atMost, noted, percentile, type Row } from "./row.ts";
 
 const QUIET_MS = 15_000;
@@ -18,7 +18,9 @@ export async function api(): Promise<Row[]> {
   rows.push(atMost("cold start to /readyz, empty", cloud.startMs / 1000, "s", 1));
   await setTimeout(QUIET_MS);
   rows.push(atMost("idle RSS, empty", await cloud.rssMb(), "MB", 120));
-  const load = new Load(await readAccess(path.join(dir, "etc/kubeconfig")));
+  const access = await readAccess(path.join(dir, "etc/kubeconfig"));
+  rows.push(...(await machine(dir, access)));
+  const load = new Load(access, API_PORT);
 
   const single: number[] = [];
   for (let i = 0; i < 1_000; i++) single.push(await load.timed("POST", CONFIG_MAPS, configMap(`single-${i}`), 201));
@@ -108,74 +110,4 @@ async function watchDelays(load: Load): Promise<number[]> {
   await Promise.allSettled(watches);
   if (delays.length < 2_500 * 100) throw new Error(`Only ${delays.length} of 250000 events arrived`);
   return delays;
-}
-
-/** Requests over kept TLS connections, HTTP/1.1. */
-class Load {
-  readonly #agent: https.Agent;
-  lastRevision = "0";
-
-  constructor({ ca, certificate, key }: Access) {
-    this.#agent = new https.Agent({ keepAlive: true, maxSockets: 256, ca, cert: certificate, key });
-  }
-
-  /** How long the answer took to its last byte, in milliseconds. */
-  timed(method: string, target: string, body: object | undefined, expected: number): Promise<number> {
-    const started = performance.now();
-    return new Promise((resolve, reject) => {
-      const request = https.request(
-        {
-          agent: this.#agent,
-          host: "127.0.0.1",
-          port: API_PORT,
-          path: target,
-          method,
-          headers: { "content-type": "application/json", "user-agent": "bench/1" },
-        },
-        (response) => {
-          let text = "";
-          response.setEncoding("latin1");
-          response.on("data", (chunk: string) => {
-            if (text.length < 4_096) text += chunk;
-          });
-          response.on("end", () => {
-            if (response.statusCode !== expected)
-              reject(new Error(`${method} ${target}: ${response.statusCode} ${text}`));
-            this.lastRevision = /"resourceVersion":"(\d+)"/.exec(text)?.[1] ?? this.lastRevision;
-            resolve(performance.now() - started);
-          });
-          response.on("error", reject);
-        },
-      );
-      request.on("error", reject);
-      request.end(body && JSON.stringify(body));
-    });
-  }
-
-  /** `total` calls by `width` clients, each with one at a time. */
-  async parallel(width: number, total: number, call: (i: number) => Promise<number>): Promise<number[]> {
-    const times: number[] = [];
-    let next = 0;
-    const client = async (): Promise<void> => {
-      while (next < total) times.push(await call(next++));
-    };
-    await Promise.all(Array.from({ length: width }, client));
-    return times;
-  }
-
-  async watch(target: string, signal: AbortSignal, seen: (name: string) => void): Promise<void> {
-    const request = https.get({ agent: this.#agent, host: "127.0.0.1", port: API_PORT, path: target, signal });
-    const [response] = (await once(request, "response", { signal })) as [NodeJS.ReadableStream];
-    let rest = "";
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      const text = rest + chunk.toString("latin1");
-      const end = text.lastIndexOf("\n") + 1;
-      rest = text.slice(end);
-      for (const [, name = ""] of text.slice(0, end).matchAll(/"name":"(watched-\d+)"/g)) seen(name);
-    }
-  }
-
-  close(): void {
-    this.#agent.destroy();
-  }
 }

@@ -10,6 +10,7 @@ import { readPidFile } from "@skerry/base";
 import { Machine } from "../test/system/machine.ts";
 import { RebootableMachine } from "../test/system/rebootable-machine.ts";
 import { kubectlPath } from "../tools/kubectl/kubectl.ts";
+import { runtimeAlone } from "./runtime-alone.ts";
 import { TEN_PODS } from "./ten-pods.ts";
 import { atMost, noted, percentile, type Row } from "./row.ts";
 
@@ -30,12 +31,15 @@ export async function podStart(): Promise<Row[]> {
   if (code !== 0) throw new Error(`Starting pods failed: ${stderr}`);
   const { byKubectl, byPost, itself } = JSON.parse(stdout) as Record<"byKubectl" | "byPost" | "itself", number[]>;
   const returnedMs = await killContainerd(machine);
+  await machine.skerry("edge", "stop");
+  const alone = await runtimeAlone(machine, PODS);
   return [
     atMost("pod: exec of kubectl apply → Running, p50", percentile(byKubectl, 0.5), "ms", 300),
     atMost("pod: exec of kubectl apply → Running, p99", percentile(byKubectl, 0.99), "ms", 1000),
     noted("kubectl itself (get --raw /readyz), p50", percentile(itself, 0.5), "ms"),
     atMost("pod: POST → Running, p50", percentile(byPost, 0.5), "ms", 200),
     noted("pod: POST → Running, p99", percentile(byPost, 0.99), "ms"),
+    noted("this machine: containerd alone, sandbox to started, p50", percentile(alone, 0.5), "ms"),
     atMost("kill -9 of containerd → it serves again", returnedMs / 1000, "s", 2),
     ...(await reboot()),
   ];

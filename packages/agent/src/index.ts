@@ -10,7 +10,14 @@ export { ContainerdImages } from "./images/containerd-images.ts";
 export { DEBIAN_STATIC_PROGRAMS, HELLO_IMAGE, PAUSE_IMAGE } from "./images/builtin-images.ts";
 export { isStaticBinary } from "./images/static-binary.ts";
 export { CriRuntime, type CriRuntimeOptions } from "./runtime/cri/cri-runtime.ts";
-export { RuntimeError, type ImageStore, type Runtime } from "./runtime/runtime.ts";
+export { GrpcClient, type GrpcClientOptions } from "./runtime/cri/grpc-client.ts";
+export {
+  RuntimeError,
+  type ContainerSpec,
+  type ImageStore,
+  type Runtime,
+  type SandboxSpec,
+} from "./runtime/runtime.ts";
 export { EdgeIdentity, type Credentials } from "./link/edge-identity.ts";
 export { EdgeLink, type EdgeLinkOptions, type LinkStatus } from "./link/edge-link.ts";
 export { HubDialer, type HubDialerOptions } from "./link/hub-dialer.ts";
