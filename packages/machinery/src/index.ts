@@ -125,6 +125,7 @@ export {
   unsupportedText,
 } from "./unsupported-fields.ts";
 export { applyPatch, type Apply } from "./apply/apply-patch.ts";
+export { CreatedFields } from "./apply/created-fields.ts";
 export { trackUpdate, type Update } from "./apply/track-update.ts";
 export { equalButTimes, withoutManagedFields } from "./apply/owners.ts";
 export { Shapes } from "./apply/shape.ts";

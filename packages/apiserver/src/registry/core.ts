@@ -6,6 +6,7 @@ import {
   StorageUnavailableError,
   serviceUnavailable,
   resourceOf,
+  type CreatedFields,
   type Encoded,
   type Kind,
   type KubeObject,
@@ -38,6 +39,7 @@ export interface Core {
   readonly newUid: () => string;
   /** How server-side apply sees objects. */
   readonly shapes: Shapes;
+  readonly createdFields: CreatedFields;
   /** Hears of what was written and has no effect yet. */
   readonly onUnsupported: ((notice: UnsupportedNotice) => void) | undefined;
   /** Objects that left a selection, by what they became: encoded once for all who watch. */

@@ -15,7 +15,12 @@ export function trackFields(
   row: KindRow,
   { draft, old, view }: { draft: KubeObject; old: KubeObject | undefined; view: ViewRow },
 ): void {
-  const managed = trackUpdate({ ...placeOf(core, context, row, view), old: old && asJson(old), now: asJson(draft) });
+  const managed = trackUpdate({
+    ...placeOf(core, context, row, view),
+    created: core.createdFields,
+    old: old && asJson(old),
+    now: asJson(draft),
+  });
   if (managed) draft.metadata.managedFields = [...managed];
   else delete draft.metadata.managedFields;
 }

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { systemClock, type Clock } from "@skerry/base";
 import type { DeleteOptions, ListOptions, WatchEvent, WatchOptions } from "@skerry/client";
 import {
+  CreatedFields,
   definition,
   isNotFound,
   kinds,
@@ -81,6 +82,7 @@ export class Registry implements Api {
 
   constructor(options: RegistryOptions) {
     const clock = options.clock ?? systemClock;
+    const shapes = new Shapes(definition);
     this.#core = {
       storage: options.storage,
       admission: options.admission ?? [],
@@ -88,7 +90,8 @@ export class Registry implements Api {
       clock,
       random: options.random ?? Math.random,
       newUid: options.newUid ?? randomUUID,
-      shapes: new Shapes(definition),
+      shapes,
+      createdFields: new CreatedFields(shapes),
       onUnsupported: options.onUnsupported,
       departed: new WeakMap(),
     };

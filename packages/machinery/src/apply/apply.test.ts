@@ -5,10 +5,13 @@ import { StatusError } from "../status.ts";
 import { lookup } from "../test-schema.ts";
 import { applyPatch, type Apply } from "./apply-patch.ts";
 import { equalButTimes, managedFieldsOf, withManagedFields } from "./owners.ts";
+import { CreatedFields } from "./created-fields.ts";
 import { Shapes, type JsonObject } from "./shape.ts";
 import { trackUpdate, type Update } from "./track-update.ts";
 
-const base = { apiVersion: "v1", subresource: "", ref: "test.v1.Pod", shapes: new Shapes(lookup) };
+const shapes = new Shapes(lookup);
+const created = new CreatedFields(shapes);
+const base = { apiVersion: "v1", subresource: "", ref: "test.v1.Pod", shapes, created };
 const T1 = "2026-01-01T00:00:01Z";
 const T2 = "2026-01-01T00:00:02Z";
 

@@ -2,14 +2,16 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Json } from "../object.ts";
 import { definition } from "../schema.ts";
+import { CreatedFields } from "./created-fields.ts";
 import type { FieldSet } from "./field-set.ts";
 import { Shapes, type JsonObject } from "./shape.ts";
 import { trackUpdate } from "./track-update.ts";
 
 const POD = "io.k8s.api.core.v1.Pod";
+const SHAPES = new Shapes(definition);
 const STATUS: FieldSet = { "f:status": {} };
 
-const created = (shapes: Shapes, now: JsonObject, resetFields: FieldSet = STATUS) =>
+const fieldsOf = (created: CreatedFields, now: JsonObject, resetFields: FieldSet = STATUS) =>
   trackUpdate({
     old: undefined,
     now,
@@ -18,7 +20,8 @@ const created = (shapes: Shapes, now: JsonObject, resetFields: FieldSet = STATUS
     apiVersion: "v1",
     subresource: "",
     ref: POD,
-    shapes,
+    shapes: SHAPES,
+    created,
     resetFields,
   })?.[0]?.fieldsV1;
 
@@ -52,37 +55,37 @@ const CONTAINERS: JsonObject[] = [
 
 describe("fields of created objects", () => {
   it("are what they are without remembering, whatever came before", () => {
-    const shapes = new Shapes(definition);
+    const created = new CreatedFields(SHAPES);
     for (const round of ["first", "again"]) {
       for (const [i, container] of CONTAINERS.entries()) {
         for (const labels of [{}, { app: "x" }, { app: "x", tier: "y" }]) {
           const object = pod(`${round}-${i}`, container, labels);
-          assert.deepEqual(created(shapes, object), created(new Shapes(definition), object));
+          assert.deepEqual(fieldsOf(created, object), fieldsOf(new CreatedFields(SHAPES), object));
         }
       }
     }
   });
 
   it("are shared by objects of one form, and not by others", () => {
-    const shapes = new Shapes(definition);
-    const [first, second, other] = CONTAINERS.map((container) => created(shapes, pod("x", container)));
+    const created = new CreatedFields(SHAPES);
+    const [first, second, other] = CONTAINERS.map((container) => fieldsOf(created, pod("x", container)));
     assert.equal(first, second);
     assert.notDeepEqual(first, other);
   });
 
   it("go by what the endpoint resets", () => {
-    const shapes = new Shapes(definition);
+    const created = new CreatedFields(SHAPES);
     const object = { ...pod("x", { name: "a" }), status: { phase: "Running" } };
-    assert.ok(!("f:status" in created(shapes, object)!));
-    assert.ok("f:status" in created(shapes, object, { "f:spec": {} })!);
-    assert.ok(!("f:status" in created(shapes, object)!));
+    assert.ok(!("f:status" in fieldsOf(created, object)!));
+    assert.ok("f:status" in fieldsOf(created, object, { "f:spec": {} })!);
+    assert.ok(!("f:status" in fieldsOf(created, object)!));
   });
 
   it("are right for objects of ever new forms, and for very large ones", () => {
-    const shapes = new Shapes(definition);
-    for (let i = 0; i < 6_000; i++) created(shapes, pod("x", { name: `c-${i}`, image: "x" }));
+    const created = new CreatedFields(SHAPES);
+    for (let i = 0; i < 6_000; i++) fieldsOf(created, pod("x", { name: `c-${i}`, image: "x" }));
     const large = pod("x", { name: "a" }, Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`l-${i}`, "x"])));
     for (const object of [large, pod("y", { name: "c-1", image: "x" })])
-      assert.deepEqual(created(shapes, object), created(new Shapes(definition), object));
+      assert.deepEqual(fieldsOf(created, object), fieldsOf(new CreatedFields(SHAPES), object));
   });
 });

@@ -11,6 +11,7 @@ import { definition } from "../schema.ts";
 import { StatusError } from "../status.ts";
 import { lookup } from "../test-schema.ts";
 import { applyPatch } from "./apply-patch.ts";
+import { CreatedFields } from "./created-fields.ts";
 import type { FieldSet } from "./field-set.ts";
 import { managedFieldsOf, withManagedFields, withoutManagedFields } from "./owners.ts";
 import { asObject, Shapes, type JsonObject } from "./shape.ts";
@@ -72,6 +73,7 @@ interface Kind {
   kind: string;
   ref: string;
   shapes: Shapes;
+  created: CreatedFields;
   resetFields?: FieldSet;
 }
 
@@ -115,19 +117,21 @@ const sortKeys = (_: string, value: unknown): unknown =>
 
 describe("apply as the field manager of Kubernetes does it", () => {
   const shapes = new Shapes(lookup);
+  const created = new CreatedFields(shapes);
   for (const [number, { reset, steps }] of read("cases.jsonl", "APPLY_CASES").entries()) {
-    const of: Kind = { apiVersion: "test/v1", kind: "Pod", ref: "test.v1.Pod", shapes };
+    const of: Kind = { apiVersion: "test/v1", kind: "Pod", ref: "test.v1.Pod", shapes, created };
     it(`case ${number}`, () => {
       replay(reset === true ? { ...of, resetFields: { "f:status": {} } } : of, steps, (object) => object);
     });
   }
 
   const builtIn = new Shapes(definition);
+  const createdBuiltIn = new CreatedFields(builtIn);
   for (const [number, { apiVersion = "", kind = "", steps }] of read("builtin.jsonl", "BUILTIN_CASES").entries()) {
     it(`case ${number} of ${kind}`, () => {
       const known = Object.values(kinds).find((one) => one.kind === kind && apiVersionOf(one) === apiVersion);
       assert.ok(known);
-      replay({ apiVersion, kind, ref: known.schema, shapes: builtIn }, steps, (object) => {
+      replay({ apiVersion, kind, ref: known.schema, shapes: builtIn, created: createdBuiltIn }, steps, (object) => {
         const { metadata, ...rest } = asObject(withoutZeros(object));
         const { uid: _uid, ...others } = asObject(metadata ?? null);
         return { ...rest, metadata: others };

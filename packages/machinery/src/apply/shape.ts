@@ -3,7 +3,6 @@ import type { Json } from "../object.ts";
 import type { Definition, Field, FieldType } from "../schema.ts";
 import type { Lookup } from "../strict.ts";
 import { alwaysThere } from "./always-there.ts";
-import { CreatedFields } from "./created-fields.ts";
 
 /**
  * How server-side apply sees a place in an object: owned as a whole, or by its parts.
@@ -39,8 +38,6 @@ const UNKNOWN_STRUCT: Shape = { kind: "struct", definition: undefined };
 
 /** The shapes of a schema, worked out once for each place in it. */
 export class Shapes {
-  /** Which fields objects of this schema come to have owned when they are created. */
-  readonly created = new CreatedFields(this);
   readonly #lookup: Lookup;
   readonly #known = new Map<FieldType, Shape>();
   readonly #always = new Map<Definition, readonly string[]>();

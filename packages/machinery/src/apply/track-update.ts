@@ -1,5 +1,6 @@
 import { jsonEqual } from "../json.ts";
 import type { Json, ManagedFieldsEntry } from "../object.ts";
+import type { CreatedFields } from "./created-fields.ts";
 import { sortedFields, union, type FieldSet } from "./field-set.ts";
 import {
   capUpdaters,
@@ -30,6 +31,8 @@ export interface Update {
   /** The definition of the kind. */
   readonly ref: string;
   readonly shapes: Shapes;
+  /** Of the same shapes. */
+  readonly created: CreatedFields;
   /** Fields that this endpoint does not write, and that nobody can come to own through it: `{"f:status": {}}`. */
   readonly resetFields?: FieldSet;
 }
@@ -51,7 +54,7 @@ export function trackUpdate(update: Update): readonly ManagedFieldsEntry[] | und
   try {
     const reset = update.resetFields;
     if (old === undefined && managers.size === 0) {
-      const fields = shapes.created.of(ref, reset, withoutManagedFields(now), () => createdFields(update));
+      const fields = update.created.of(ref, reset, withoutManagedFields(now), () => createdFields(update));
       return fields && [entryOf(writerOf(update), fields)];
     }
     const changed = compareObjects(shapes, { type: { type: "object", ref } }, old ?? {}, now, reset);
