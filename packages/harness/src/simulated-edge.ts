@@ -148,7 +148,7 @@ export class SimulatedEdge implements AsyncDisposable {
       osImage: "Simulated Linux",
       machineId: path.basename(this.#options.dataDir),
       bootId: this.#bootId,
-      dns: { servers: [], searches: [], options: [] },
+      dns: { servers: ["192.0.2.53"], ownServers: [], searches: [], options: [] },
       hosts: "127.0.0.1 localhost\n",
     };
   }

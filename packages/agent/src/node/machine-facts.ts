@@ -1,7 +1,6 @@
 import { readFile, statfs } from "node:fs/promises";
 import os from "node:os";
-import { parseResolvConf } from "../pods/hosts.ts";
-import type { DnsConfig } from "../pods/sandbox-spec.ts";
+import { nodeDns, type NodeDns } from "../pods/dns.ts";
 
 /** What this machine is and how it fares, as far as a Node's status and its pods want to know. */
 export interface MachineFacts {
@@ -21,7 +20,7 @@ export interface MachineFacts {
   osImage: string;
   machineId: string;
   bootId: string;
-  dns: DnsConfig;
+  dns: NodeDns;
   /** /etc/hosts. */
   hosts: string;
 }
@@ -35,27 +34,26 @@ const ARCHITECTURES: Record<string, string> = {
 };
 /** Bridges, pods' ends of cables and other instances: addresses there are not the machine's own. */
 const VIRTUAL = /^(?:lo|docker|br-|virbr|veth|cni|cbr|flannel|sk|skerry|tun|tap|wg)/;
-/** systemd-resolved's list of the servers behind the one on loopback. */
-const RESOLVED_CONF = "/run/systemd/resolve/resolv.conf";
-
 /** Names a boot: another after each reboot. */
 export const readBootId = async (): Promise<string> =>
   (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
 
 /** Looks at the machine. `folder` is where pods' files are: the space of its file system counts. */
 export async function readMachine(folder: string): Promise<MachineFacts> {
-  const [disk, meminfo, osRelease, machineId, bootId, maxPids, loadavg, hosts, routes, dns] = await Promise.all([
-    statfs(folder),
-    readFile("/proc/meminfo", "utf8"),
-    readOr("/etc/os-release", ""),
-    readOr("/etc/machine-id", ""),
-    readBootId(),
-    readOr("/proc/sys/kernel/pid_max", "32768"),
-    readOr("/proc/loadavg", ""),
-    readOr("/etc/hosts", ""),
-    readOr("/proc/net/route", ""),
-    readDns(),
-  ]);
+  const [disk, meminfo, osRelease, machineId, bootId, maxPids, loadavg, hosts, routes, resolvConf, resolvedConf] =
+    await Promise.all([
+      statfs(folder),
+      readFile("/proc/meminfo", "utf8"),
+      readOr("/etc/os-release", ""),
+      readOr("/etc/machine-id", ""),
+      readBootId(),
+      readOr("/proc/sys/kernel/pid_max", "32768"),
+      readOr("/proc/loadavg", ""),
+      readOr("/etc/hosts", ""),
+      readOr("/proc/net/route", ""),
+      readOr("/etc/resolv.conf", ""),
+      readOr("/run/systemd/resolve/resolv.conf", ""),
+    ]);
   const total = meminfoBytes(meminfo, "MemTotal");
   return {
     hostname: os.hostname(),
@@ -72,7 +70,7 @@ export async function readMachine(folder: string): Promise<MachineFacts> {
     osImage: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(osRelease)?.[1] ?? "Linux",
     machineId: machineId.trim(),
     bootId,
-    dns,
+    dns: nodeDns(resolvConf, resolvedConf),
     hosts,
   };
 }
@@ -99,11 +97,6 @@ export function defaultRouteInterface(routes: string): string | undefined {
     if (destination === "00000000" && (Number.parseInt(flags ?? "0", 16) & 2) !== 0) return name;
   }
   return undefined;
-}
-
-async function readDns(): Promise<DnsConfig> {
-  const own = parseResolvConf(await readOr("/etc/resolv.conf", ""));
-  return own.servers.length > 0 ? own : parseResolvConf(await readOr(RESOLVED_CONF, ""));
 }
 
 async function readOr(file: string, fallback: string): Promise<string> {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
 import type { NodeStatus } from "@skerry/machinery/types";
-import { parseResolvConf } from "../pods/hosts.ts";
 import { defaultRouteInterface, hostAddresses, readMachine, type MachineFacts } from "./machine-facts.ts";
 import { nodeStatus, withoutHeartbeats, type NodeStatusInput } from "./node-status.ts";
 
@@ -24,7 +23,7 @@ const machine: MachineFacts = {
   osImage: "Debian GNU/Linux 13",
   machineId: "m",
   bootId: "b",
-  dns: { servers: [], searches: [], options: [] },
+  dns: { servers: [], ownServers: [], searches: [], options: [] },
   hosts: "",
 };
 
@@ -114,12 +113,6 @@ describe("the machine's own files", () => {
       "Iface\tDestination\tGateway \tFlags\neth0\t000200C0\t00000000\t0001\nwlan0\t00000000\t010200C0\t0003\n";
     assert.equal(defaultRouteInterface(routes), "wlan0");
     assert.equal(defaultRouteInterface(""), undefined);
-  });
-
-  it("tell name servers that pods can reach", () => {
-    const text = "# x\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nsearch a.example b.example\noptions ndots:2\n";
-    const expected = { servers: ["192.0.2.53"], searches: ["a.example", "b.example"], options: ["ndots:2"] };
-    assert.deepEqual(parseResolvConf(text), expected);
   });
 
   it("can be read here", async () => {

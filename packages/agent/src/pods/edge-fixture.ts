@@ -10,6 +10,7 @@ import { FakeRuntime, type FakeRuntimeOptions } from "../runtime/fake/fake-runti
 import { newMachine, type Machine } from "../runtime/fake/machine.ts";
 import { noMounts } from "../volumes/mounts.ts";
 import { noCgroups } from "./cgroups.ts";
+import type { NodeDns } from "./dns.ts";
 import { EventRecorder } from "./events.ts";
 import { podPaths } from "./paths.ts";
 import { PodLoop } from "./pod-loop.ts";
@@ -27,6 +28,8 @@ export class EdgeFixture implements AsyncDisposable {
   readonly reclaimed: string[][] = [];
   /** Pods that have a cgroup; a test may add some that nobody removed. */
   readonly cgroups = new Set<string>();
+  /** The node's name servers. */
+  dns: NodeDns = { servers: ["192.0.2.53"], ownServers: [], searches: [], options: [] };
   log: Logger = silentLogger;
   #cache: EdgeCache | undefined;
   #runtime: FakeRuntime | undefined;
@@ -88,7 +91,7 @@ export class EdgeFixture implements AsyncDisposable {
           cpuMillis: 2000,
           memoryBytes: 2 ** 30,
           storageBytes: 2 ** 33,
-          dns: { servers: [], searches: [], options: [] },
+          dns: this.dns,
           hosts: "",
         }),
       },

@@ -20,18 +20,3 @@ export function hostsContent(pod: Pod, podIps: string[], nodeHosts: string): str
   for (const { ip, hostnames = [] } of pod.spec?.hostAliases ?? []) lines.push([ip, ...hostnames].join("\t"));
   return `${lines.join("\n")}\n`;
 }
-
-/** Reads name servers from a resolv.conf(5). Servers on loopback are the node's alone: a pod cannot reach them. */
-export function parseResolvConf(text: string): { servers: string[]; searches: string[]; options: string[] } {
-  const servers: string[] = [];
-  let searches: string[] = [];
-  let options: string[] = [];
-  for (const line of text.split("\n")) {
-    const [keyword, ...values] = line.trim().split(/\s+/);
-    const [first] = values;
-    if (keyword === "nameserver" && first !== undefined && !/^(127\.|::1$)/.test(first)) servers.push(first);
-    else if (keyword === "search") searches = values;
-    else if (keyword === "options") options = values;
-  }
-  return { servers, searches, options };
-}

@@ -8,6 +8,7 @@ import { bindSubPath } from "../volumes/sub-path.ts";
 import { setUpVolumes, tearDownVolumes } from "../volumes/volumes.ts";
 import type { PodCgroups } from "./cgroups.ts";
 import { containerSpec, subPathMounts, type ContainerSpecInput } from "./container-spec.ts";
+import { podDns, type NodeDns } from "./dns.ts";
 import type { DownwardFacts } from "./downward.ts";
 import { containerEnv, type ConfigSource } from "./env.ts";
 import type { EventText } from "./events.ts";
@@ -15,7 +16,7 @@ import { hostsContent } from "./hosts.ts";
 import type { ObservedPod } from "./observed.ts";
 import { containerLog, hostsFile, podDir, podLogDir, terminationFile, type PodPaths } from "./paths.ts";
 import { podResources } from "./resources.ts";
-import { sandboxSpec, type DnsConfig } from "./sandbox-spec.ts";
+import { sandboxSpec } from "./sandbox-spec.ts";
 import type { Step, StopTarget } from "./steps.ts";
 
 /** What steps are carried out with; the same for all pods. */
@@ -36,7 +37,7 @@ export interface NodeView {
   cpuMillis: number;
   memoryBytes: number;
   storageBytes: number;
-  dns: DnsConfig;
+  dns: NodeDns;
   /** Its own /etc/hosts. */
   hosts: string;
 }
@@ -135,6 +136,12 @@ async function runSandbox(attempt: number, performance: Performance, means: Mean
   const id = await means.runtime.runSandbox(sandboxOf(pod, attempt, means), signal);
   const { ips } = await means.runtime.sandboxStatus(id, signal);
   performance.sandbox = { id, attempt, ips };
+  if (podDns(pod, means.node().dns).servers.length === 0) {
+    const message =
+      "No name is resolved in this pod: neither /etc/resolv.conf nor systemd-resolved names a server that it can reach. " +
+      "Give the node one and make the pod anew, or name one in spec.dnsConfig.nameservers";
+    record({ type: "Warning", reason: "DNSConfigForming", message });
+  }
 }
 
 async function create(

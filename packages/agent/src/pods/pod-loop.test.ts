@@ -465,6 +465,22 @@ describe("PodLoop", () => {
     assert.deepEqual([...edge.cgroups], [web.metadata.uid]);
   });
 
+  it("starts a pod where the node has no name server that it can reach, and says so", async () => {
+    await using edge = await EdgeFixture.create();
+    edge.dns = { servers: [], ownServers: ["127.0.0.53"], searches: [], options: [] };
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const own = pod({}, {}, "own");
+    const shared = pod({ hostNetwork: true }, {}, "shared");
+    const named = pod({ dnsConfig: { nameservers: ["192.0.2.1"] } }, {}, "named");
+    for (const one of [own, shared, named]) await edge.put(one);
+    await edge.settle();
+    for (const one of [own, shared, named]) assert.equal(edge.reported(one)?.status.phase, "Running");
+    const servers = Object.values(edge.machine.sandboxes).map(({ spec }) => [spec.podName, spec.dns?.servers]);
+    assert.deepEqual(Object.fromEntries(servers), { own: ["127.0.0.1"], shared: ["127.0.0.53"], named: ["192.0.2.1"] });
+    const warnings = edge.events().filter((event) => event.startsWith("DNSConfigForming: No name is resolved"));
+    assert.equal(warnings.length, 1);
+  });
+
   it("says once of a pod which of its fields have no effect", async () => {
     await using edge = await EdgeFixture.create();
     await edge.start((runtime) => runtime.addImage("app:1"));

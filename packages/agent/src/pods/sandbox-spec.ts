@@ -1,22 +1,15 @@
 import type { Pod } from "@skerry/machinery/types";
 import type { NamespaceMode, PortMapping, SandboxSpec } from "../runtime/runtime.ts";
+import { podDns, type DnsConfig, type NodeDns } from "./dns.ts";
 import { podLogDir, type PodPaths } from "./paths.ts";
 import { sandboxSecurity } from "./security.ts";
-
-/** Name servers as resolv.conf(5) has them. */
-export interface DnsConfig {
-  servers: string[];
-  searches: string[];
-  options: string[];
-}
 
 export interface SandboxSpecInput {
   pod: Pod;
   attempt: number;
   paths: PodPaths;
   cgroupParent: string;
-  /** The node's own name servers. */
-  nodeDns: DnsConfig;
+  nodeDns: NodeDns;
 }
 
 /** Describes the sandbox that the pod asks for. The same pod and attempt give the same description. */
@@ -30,7 +23,7 @@ export function sandboxSpec({ pod, attempt, paths, cgroupParent, nodeDns }: Sand
     attempt,
     hostname: spec?.hostNetwork ? "" : hostnameOf(pod),
     logDirectory: podLogDir(paths, pod),
-    dns: podDns(pod, nodeDns),
+    dns: withServer(podDns(pod, nodeDns)),
     portMappings: network === "node" ? [] : portMappings(pod),
     labels: metadata.labels ?? {},
     annotations: metadata.annotations ?? {},
@@ -50,21 +43,8 @@ export function hostnameOf(pod: Pod): string {
   return name.slice(0, 63).replace(/[-.]+$/, "");
 }
 
-/** By dnsPolicy. There is no cluster DNS here yet, so ClusterFirst means the node's servers, as the kubelet falls back to. */
-function podDns(pod: Pod, nodeDns: DnsConfig): DnsConfig {
-  const { dnsPolicy, dnsConfig } = pod.spec ?? {};
-  const base: DnsConfig = dnsPolicy === "None" ? { servers: [], searches: [], options: [] } : nodeDns;
-  const added = (dnsConfig?.options ?? []).flatMap(({ name, value }) =>
-    name === undefined ? [] : [value === undefined ? name : `${name}:${value}`],
-  );
-  const optionName = (option: string): string => option.split(":", 1)[0] ?? option;
-  const kept = base.options.filter((option) => !added.some((one) => optionName(one) === optionName(option)));
-  return {
-    servers: unique([...base.servers, ...(dnsConfig?.nameservers ?? [])]).slice(0, 3), // resolv.conf(5): MAXNS
-    searches: unique([...base.searches, ...(dnsConfig?.searches ?? [])]),
-    options: [...kept, ...added],
-  };
-}
+/** The runtime would copy the node's file for a pod without a server; with a server that answers nothing a look-up fails at once. */
+const withServer = (dns: DnsConfig): DnsConfig => (dns.servers.length > 0 ? dns : { ...dns, servers: ["127.0.0.1"] });
 
 function portMappings(pod: Pod): PortMapping[] {
   return (pod.spec?.containers ?? []).flatMap((container) =>
@@ -73,5 +53,3 @@ function portMappings(pod: Pod): PortMapping[] {
     ),
   );
 }
-
-const unique = (values: string[]): string[] => [...new Set(values)];
