@@ -6,12 +6,15 @@ import { after, before, describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
 import type { Container, Pod, PodSpec, PodStatus } from "@skerry/machinery/types";
 import { projectionHash } from "@skerry/wire";
+import type { MachineFacts } from "../src/node/machine-facts.ts";
 import { Agent, cgroupSetup, HELLO_IMAGE, linuxCgroups, readMachine, type PrivateContainerd } from "../src/index.ts";
 import { EdgeSandbox } from "./edge-sandbox.ts";
 
 /** One edge with real containers and without a cloud: what the cloud would send is put into the cache. */
 class Edge implements AsyncDisposable {
   readonly place: EdgeSandbox;
+  /** What the agent is to take for true of the machine from its next start on. */
+  machine: Partial<MachineFacts> = {};
   #containerd: PrivateContainerd | undefined;
   #agent: Agent | undefined;
   #bootId = randomUUID();
@@ -44,7 +47,7 @@ class Edge implements AsyncDisposable {
       runtime: containerd.runtime,
       cgroups: linuxCgroups({ instance: this.place.instance, driver }),
       configureNetwork: (podCidr, signal) => containerd.setUpNetwork(podCidr, signal),
-      readMachine: async () => ({ ...(await readMachine(this.place.dir)), bootId: this.#bootId }),
+      readMachine: async () => ({ ...(await readMachine(this.place.dir)), bootId: this.#bootId, ...this.machine }),
     });
     this.#agent = agent;
     await agent.start();
@@ -279,6 +282,47 @@ describe("an edge with real containers", { concurrency: false }, () => {
     assert.equal(await edge.logs(job), "done once\n");
     assert.equal(await edge.logs(web), "up\n");
     await edge.remove(web);
+    await edge.remove(job);
+  });
+
+  it("says OOMKilled of a container that ate its memory, and nothing of one that went on without the process that did", async () => {
+    const limited = (script: string): Partial<Container> => ({
+      ...shell(script),
+      resources: { limits: { memory: "16Mi" } },
+    });
+    // Whether the end or its cause is told first is chance.
+    const hungry = Array.from({ length: 6 }, (_, serial) =>
+      podOf(`hungry-${serial}`, limited("exec tail /dev/zero"), { restartPolicy: "Never" }),
+    );
+    const again = podOf("hungry-again", limited("exec tail /dev/zero"));
+    const coped = podOf("coped", limited("tail /dev/zero; echo ended by $?"), { restartPolicy: "Never" });
+    for (const one of [...hungry, again, coped]) await edge.put("pods", one);
+    const mainOf = (one: Pod) => edge.statusOf(one).containerStatuses?.[0];
+    for (const one of hungry) {
+      await edge.untilPhase(one, "Failed");
+      await eventually(() => mainOf(one)?.state?.terminated?.reason === "OOMKilled", {
+        what: `${one.metadata.name}'s cause`,
+      });
+      assert.equal(mainOf(one)?.state?.terminated?.exitCode, 137);
+    }
+    await eventually(() => {
+      const { lastState, restartCount = 0 } = mainOf(again) ?? {};
+      return restartCount > 0 && lastState?.terminated?.reason === "OOMKilled";
+    });
+    await edge.untilPhase(coped, "Succeeded");
+    assert.match(await edge.logs(coped), /^ended by 137$/m);
+    assert.equal(mainOf(coped)?.state?.terminated?.reason, "Completed");
+    for (const one of [...hungry, again, coped]) await edge.remove(one);
+  });
+
+  it("starts pods though the node has no name server, and gives them none of the host's", async () => {
+    await edge.stop();
+    edge.machine = { dns: { servers: [], ownServers: [], searches: [], options: [] } };
+    await edge.start();
+    const job = podOf("nameless", shell("cat /etc/resolv.conf"), { restartPolicy: "Never" });
+    await edge.put("pods", job);
+    await edge.untilPhase(job, "Succeeded");
+    assert.equal(await edge.logs(job), "nameserver 127.0.0.1\n");
     await edge.remove(job);
   });
 

@@ -104,6 +104,33 @@ describe("PrivateContainerd with real containers", { concurrency: 2 }, () => {
     await assert.rejects(watching, { name: "AbortError" });
   });
 
+  it("tells of a container that ran out of memory, and of no other", async () => {
+    await using place = await EdgeSandbox.create();
+    const edge = await openReady(place);
+    const abort = new AbortController();
+    const seen = new Map<string | undefined, boolean>();
+    const watching = (async () => {
+      for await (const { id, oom } of edge.runtime.changes(abort.signal)) seen.set(id, oom || seen.get(id) === true);
+    })();
+    const wait = "until [ -e /gate/open ]; do sleep 0.02; done";
+    const gate = path.join(place.dir, "gate");
+    await runCommand("mkdir", [gate]);
+    const mounts = [{ containerPath: "/gate", hostPath: gate, readonly: true, propagation: "private" as const }];
+    const hungry = await runPod(edge, sandboxSpec(place, "hungry"), {
+      command: ["/bin/sh", "-c", `${wait}; exec tail /dev/zero`],
+      mounts,
+    });
+    const frugal = await runPod(edge, sandboxSpec(place, "frugal"), {
+      command: ["/bin/sh", "-c", `${wait}; kill -9 $$`],
+      mounts,
+    });
+    await runCommand("touch", [path.join(gate, "open")]);
+    await eventually(() => seen.get(hungry.containerId) === true && seen.has(frugal.containerId));
+    assert.equal(seen.get(frugal.containerId), false);
+    abort.abort();
+    await assert.rejects(watching, { name: "AbortError" });
+  });
+
   it("is adopted and started again after a SIGKILL of containerd, under a pod that goes on writing", async () => {
     await using place = await EdgeSandbox.create();
     const edge = await openReady(place);

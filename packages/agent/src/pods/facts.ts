@@ -88,6 +88,14 @@ export function absorb(facts: PodFacts, pod: Pod, observed: ObservedPod, now: In
     changed = true;
   }
 
+  for (const [name, container] of Object.entries(next.containers)) {
+    const ended = forWantOfMemory(container.ended, observed);
+    const last = forWantOfMemory(container.last, observed);
+    if (ended === container.ended && last === container.last) continue;
+    next.containers[name] = { ...container, ended, last };
+    changed = true;
+  }
+
   const lost = lostBeforeStart(next, pod, observed, now);
   if (lost.length > 0) changed = true;
   for (const [name, container] of lost) next.containers[name] = container;
@@ -145,8 +153,24 @@ function absorbContainer(
 function endOf(seen: ObservedContainer): Ended | undefined {
   if (seen.state !== "exited") return undefined;
   const { id, exitCode, message, startedAtMs, finishedAtMs } = seen;
-  const reason = seen.reason === "" ? (exitCode === 0 ? "Completed" : "Error") : seen.reason;
+  // A runtime says it also of a container that lost a process, went on and ended well.
+  const isKnown = seen.reason !== "" && !(seen.reason === OOM_KILLED && exitCode === 0);
+  const reason = isKnown ? seen.reason : exitCode === 0 ? "Completed" : ERROR;
   return { id, exitCode, reason, message, startedAtMs, finishedAtMs };
+}
+
+const OOM_KILLED = "OOMKilled";
+/** What the runtime says of an end that it knows no cause of. */
+const ERROR = "Error";
+
+/**
+ * The end with its cause, which the runtime may tell, or take on record, after the end itself. Any code but 0 counts, as for the kubelet:
+ * a program whose helper was ended passes its 137 on or ends with a code of its own, and it is want of memory that its author looks for.
+ */
+function forWantOfMemory(ended: Ended | undefined, { oomed, containers }: ObservedPod): Ended | undefined {
+  if (!ended || ended.exitCode === 0 || ended.reason !== ERROR) return ended;
+  const isOnRecord = containers.some(({ id, reason }) => id === ended.id && reason === OOM_KILLED);
+  return isOnRecord || oomed.has(ended.id) ? { ...ended, reason: OOM_KILLED } : ended;
 }
 
 /** The record of an instance that vanished without one, worded as the kubelet does. */

@@ -21,18 +21,28 @@ interface Details {
   endSeenAt: number | undefined;
 }
 
+export interface LookerOptions {
+  runtime: Runtime;
+  clock: Clock;
+  paths: PodPaths;
+  /** Grows meanwhile; see `OomNotices`. */
+  oomed: ReadonlySet<string>;
+}
+
 /** Looks at pods, and remembers what need not be asked twice: it forgets with what the runtime no longer lists. */
 export class Looker {
   readonly #runtime: Runtime;
   readonly #clock: Clock;
   readonly #paths: PodPaths;
+  readonly #oomed: ReadonlySet<string>;
   readonly #details = new Map<string, Details>();
   readonly #ips = new Map<string, string[]>();
 
-  constructor({ runtime, clock, paths }: { runtime: Runtime; clock: Clock; paths: PodPaths }) {
+  constructor({ runtime, clock, paths, oomed }: LookerOptions) {
     this.#runtime = runtime;
     this.#clock = clock;
     this.#paths = paths;
+    this.#oomed = oomed;
   }
 
   /** Completes what the runtime lists of a pod. `prepared` is the caller's own knowledge. */
@@ -51,6 +61,7 @@ export class Looker {
       prepared,
       residue: existsSync(podDir(this.#paths, uid)),
       logs: existsSync(podLogDir(this.#paths, pod)),
+      oomed: this.#oomed,
     };
   }
 

@@ -14,6 +14,8 @@ export interface ObservedPod {
   residue: boolean;
   /** Whether log files of the pod exist. */
   logs: boolean;
+  /** Ids of containers, of this pod or others, in which a process was ended for want of memory. */
+  oomed: ReadonlySet<string>;
 }
 
 export interface ObservedSandbox {

@@ -33,6 +33,7 @@ const nothing: ObservedPod = {
   prepared: false,
   residue: false,
   logs: false,
+  oomed: new Set(),
 };
 
 const sandbox = (attempt = 0, ready = true) => ({ id: `s${attempt}`, attempt, ready, ips: ["10.42.0.2"] });

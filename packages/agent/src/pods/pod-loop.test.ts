@@ -504,6 +504,83 @@ describe("PodLoop", () => {
   });
 });
 
+describe("PodLoop, when a container ran out of memory,", () => {
+  const terminated = (edge: EdgeFixture, wanted: Pod) => containerOf(edge, wanted)?.state?.terminated;
+  const idOf = (edge: EdgeFixture): string => Object.keys(edge.machine.containers).at(-1) ?? assert.fail();
+
+  for (const when of ["before", "after"] as const) {
+    it(`says so, told ${when} its end`, async () => {
+      await using edge = await EdgeFixture.create();
+      await edge.start((runtime) => runtime.addImage("app:1"));
+      const job = pod({ restartPolicy: "Never" }, {}, "job");
+      await edge.put(job);
+      await edge.settle();
+      const id = idOf(edge);
+      if (when === "before") edge.runtime.runOutOfMemory(id);
+      edge.runtime.exit("job", "main", 137);
+      await edge.settle();
+      if (when === "after") {
+        assert.equal(terminated(edge, job)?.reason, "Error");
+        edge.runtime.runOutOfMemory(id);
+        await edge.settle();
+      }
+      assert.deepEqual([terminated(edge, job)?.reason, terminated(edge, job)?.exitCode], ["OOMKilled", 137]);
+      await edge.restart();
+      await edge.settle();
+      assert.equal(terminated(edge, job)?.reason, "OOMKilled");
+    });
+  }
+
+  it("says so of the instance before, told when the next one runs and the record of it is removed", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    const id = idOf(edge);
+    edge.runtime.exit("web", "main", 137);
+    await edge.settle();
+    assert.equal(edge.machine.containers[id], undefined);
+    edge.runtime.runOutOfMemory(id);
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.lastState?.terminated?.reason, "OOMKilled");
+    assert.ok(containerOf(edge, web)?.state?.running);
+  });
+
+  it("says so, told only to the runtime while the agent was away", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    // The second crash in a row waits for its next instance, so its record is still there.
+    for (const _ of [1, 2]) {
+      edge.runtime.exit("web", "main", 137);
+      await edge.settle();
+    }
+    assert.equal(containerOf(edge, web)?.lastState?.terminated?.reason, "Error");
+    await edge.stop();
+    edge.runtime.runOutOfMemory(idOf(edge));
+    await edge.start();
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.lastState?.terminated?.reason, "OOMKilled");
+  });
+
+  it("says nothing of it when a process of it was ended, and it went on and ended well", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const job = pod({ restartPolicy: "Never" }, {}, "job");
+    await edge.put(job);
+    await edge.settle();
+    edge.runtime.runOutOfMemory(idOf(edge));
+    await edge.settle();
+    assert.ok(containerOf(edge, job)?.state?.running);
+    edge.runtime.exit("job", "main", 0);
+    await edge.settle();
+    assert.deepEqual([terminated(edge, job)?.reason, edge.reported(job)?.status.phase], ["Completed", "Succeeded"]);
+  });
+});
+
 describe("PodLoop after a reboot", () => {
   for (const records of ["kept", "removed"] as const) {
     it(`with the runtime's records ${records} runs again what its policy says, at once, and ends what it does not`, async () => {

@@ -8,6 +8,7 @@ import { absorb } from "./facts.ts";
 import { blame, crashEvents, isRuntimeAway, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
 import { Looker } from "./look.ts";
 import type { ObservedPod } from "./observed.ts";
+import { OomNotices } from "./oom-notices.ts";
 import { podDir } from "./paths.ts";
 import { perform, type Means, type Performance } from "./perform.ts";
 import { planPod, type WantedPod } from "./plan.ts";
@@ -74,6 +75,7 @@ export class PodLoop implements AsyncDisposable {
   readonly #reclaimer: Reclaimer;
   readonly #records: PodRecords;
   readonly #memory = new Map<string, PodMemory>();
+  readonly #oomed = new OomNotices();
   #runtimeName = "containerd";
   #tasks: Promise<unknown>[] = [];
   #unsubscribe: (() => void) | undefined;
@@ -82,7 +84,7 @@ export class PodLoop implements AsyncDisposable {
     this.#options = options;
     const { means, cache, clock, random, log } = options;
     this.#view = new RuntimeView(means.runtime, this.#stop.signal);
-    this.#looker = new Looker({ runtime: means.runtime, clock, paths: means.paths });
+    this.#looker = new Looker({ runtime: means.runtime, clock, paths: means.paths, oomed: this.#oomed.ids });
     this.#records = new PodRecords({
       cache,
       clock,
@@ -213,7 +215,10 @@ export class PodLoop implements AsyncDisposable {
         wasAway = false;
         this.#reclaimer.later();
         wait = RUNTIME_RETRY.initialMs;
-        for await (const _ of means.runtime.changes(signal)) await this.#relist();
+        for await (const { id, oom } of means.runtime.changes(signal)) {
+          if (oom && id !== undefined) this.#ranOutOfMemory(id);
+          await this.#relist();
+        }
         await clock.sleep(POLL_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
@@ -222,6 +227,17 @@ export class PodLoop implements AsyncDisposable {
         await clock.sleep(wait, signal).catch(() => {});
         wait = Math.min(RUNTIME_RETRY.maxMs, wait * 2);
       }
+    }
+  }
+
+  /** Takes the word for it, and has the pod looked at whose status may say another cause by now. */
+  #ranOutOfMemory(id: string): void {
+    this.#oomed.add(id);
+    for (const [uid, { containers }] of this.#view.last)
+      if (containers.some((one) => one.id === id)) this.#queue.add(uid);
+    for (const [uid] of this.#options.cache.pods()) {
+      const known = Object.values(this.#options.cache.facts(uid)?.containers ?? {});
+      if (known.some(({ ended, last }) => ended?.id === id || last?.id === id)) this.#queue.add(uid);
     }
   }
 

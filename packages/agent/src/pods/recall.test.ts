@@ -17,6 +17,7 @@ const nothing: ObservedPod = {
   prepared: false,
   residue: false,
   logs: false,
+  oomed: new Set(),
 };
 
 const ended = (id: string, exitCode: number, atMs: number): Ended => ({

@@ -137,6 +137,7 @@ const NOTHING: ObservedPod = {
   prepared: false,
   residue: false,
   logs: false,
+  oomed: new Set(),
 };
 
 function reportOf({ namespace, name, uid, status }: PodFacts, gone: boolean): Report {

@@ -34,7 +34,10 @@ export interface Runtime {
   pullImage(image: string, signal: AbortSignal): Promise<string>;
   removeImage(image: string, signal: AbortSignal): Promise<void>;
 
-  /** Where pods were changed behind our back (an exit, an OOM kill), as a hint to look; missing one only delays. Ends when the connection does. */
+  /**
+   * Where pods were changed behind our back (an exit, an OOM kill), as a hint to look; missing one only delays, but for an OOM kill that
+   * the runtime has not on record when the container is looked at. Ends when the connection does.
+   */
   changes(signal: AbortSignal): AsyncIterable<RuntimeChange>;
 }
 
@@ -47,6 +50,8 @@ export interface ImageStore {
 export interface RuntimeChange {
   /** The sandbox or container concerned, when known. */
   id: string | undefined;
+  /** The kernel ended a process of the container for want of memory: the container may have ended by it, or go on. */
+  oom: boolean;
 }
 
 /** Identifies what a sandbox or container was made for; the runtime keeps it as labels and gives it back. */

@@ -28,7 +28,7 @@ export async function* runtimeChanges(
     if (!isGrpcError(error, "Unimplemented")) throw error;
   }
   try {
-    for await (const event of cri.containerEvents({ signal })) yield { id: event.containerId || undefined };
+    for await (const event of cri.containerEvents({ signal })) yield { id: event.containerId || undefined, oom: false };
   } catch (error) {
     if (!isGrpcError(error, "Unavailable") && !isGrpcError(error, "Unimplemented")) throw error;
   }
@@ -53,9 +53,9 @@ async function* containerdChanges(
       // A process that was started beside the container's own has ended: nothing to see.
       if (id !== "" && id !== containerId) continue;
       await noticed(containerId, cri, signal, clock);
-      yield { id: containerId };
+      yield { id: containerId, oom: false };
     } else {
-      yield { id: codec.decode("TaskOOM", value).containerId };
+      yield { id: codec.decode("TaskOOM", value).containerId, oom: true };
     }
   }
 }

@@ -119,6 +119,13 @@ export class FakeRuntime implements Runtime, ImageStore {
     this.#end(found, exitCode, reason);
   }
 
+  /** The kernel ends a process of a container for want of memory. As of a real runtime, this is told before the container's end, after it, or of one that goes on. */
+  runOutOfMemory(id: string): void {
+    const container = this.machine.containers[id];
+    if (container) container.reason = "OOMKilled";
+    this.#changed(id, true);
+  }
+
   /** Whether the pod's container runs now. */
   isRunning(podName: string, container: string): boolean {
     return this.#running(podName, container) !== undefined;
@@ -412,7 +419,8 @@ export class FakeRuntime implements Runtime, ImageStore {
     const { lastWords } = this.#script(container.spec);
     const file = container.spec.mounts.find((mount) => mount.hostPath.includes("/containers/"))?.hostPath;
     if (this.#writesFiles && lastWords !== "" && file !== undefined) writeFileSync(file, lastWords);
-    Object.assign(container, { state: "exited", exitCode, reason, finishedAtMs: this.#clock.now() });
+    const known = container.reason === "" ? reason : container.reason;
+    Object.assign(container, { state: "exited", exitCode, reason: known, finishedAtMs: this.#clock.now() });
     this.#changed(container.id);
   }
 
@@ -468,9 +476,9 @@ export class FakeRuntime implements Runtime, ImageStore {
     return `${kind}-${this.machine.nextId++}`;
   }
 
-  #changed(id: string | undefined): void {
+  #changed(id: string | undefined, oom = false): void {
     this.#save();
-    for (const watcher of this.#watchers) watcher({ id });
+    for (const watcher of this.#watchers) watcher({ id, oom });
   }
 
   #save(): void {
