@@ -30,6 +30,8 @@ export interface ContainerFacts {
   version: string;
   /** Unix milliseconds; 0 until it started. */
   startedAtMs: number;
+  /** Its start was put on record before it was asked for: once it cannot be found, it is taken to have run. */
+  intended: boolean;
   /** How the newest instance ended. */
   ended: Ended | undefined;
   /** How the one before ended. */
@@ -126,7 +128,7 @@ function absorbContainer(
   now: Instant,
 ): ContainerFacts | undefined {
   if (seen && (!before || (seen.id !== before.id && seen.attempt >= before.attempt))) {
-    const ended = before?.ended ?? (before && before.startedAtMs > 0 ? lostInstance(before, now) : undefined);
+    const ended = before?.ended ?? (before && mayHaveRun(before) ? lostInstance(before, now) : undefined);
     return {
       attempt: seen.attempt,
       id: seen.id,
@@ -134,6 +136,7 @@ function absorbContainer(
       imageId: seen.imageId,
       version: seen.version,
       startedAtMs: seen.startedAtMs,
+      intended: false,
       ended: endOf(seen),
       last: ended ?? before?.last,
       backoffMs: ended && before?.version === seen.version ? nextBackoff(before, ended) : 0,
@@ -142,7 +145,7 @@ function absorbContainer(
   if (!before || before.ended) return before;
   if (!seen || seen.id !== before.id) {
     // The runtime no longer knows it. Had it never started, a new one simply takes its place.
-    return before.startedAtMs > 0 ? { ...before, ended: lostInstance(before, now) } : before;
+    return mayHaveRun(before) ? { ...before, ended: lostInstance(before, now) } : before;
   }
   const ended = endOf(seen);
   const isRecalled = before.version !== seen.version; // the cloud's record does not tell it
@@ -173,6 +176,9 @@ function forWantOfMemory(ended: Ended | undefined, { oomed, containers }: Observ
   return isOnRecord || oomed.has(ended.id) ? { ...ended, reason: OOM_KILLED } : ended;
 }
 
+/** Whether the instance ran, or was to run when nobody could put on record any more that it did. */
+const mayHaveRun = ({ startedAtMs, intended }: ContainerFacts): boolean => startedAtMs > 0 || intended;
+
 /** The record of an instance that vanished without one, worded as the kubelet does. */
 function lostInstance(container: ContainerFacts, now: Instant): Ended {
   return {
@@ -185,9 +191,9 @@ function lostInstance(container: ContainerFacts, now: Instant): Ended {
   };
 }
 
-/** Containers of a Never pod whose sandbox died before they first ran: they will not run any more either. */
+/** Containers of a Never pod whose sandbox died before they are known to have run: they will not run any more either. */
 function lostBeforeStart(facts: PodFacts, pod: Pod, observed: ObservedPod, now: Instant): [string, ContainerFacts][] {
-  const hasRun = Object.values(facts.containers).some((container) => container.startedAtMs > 0);
+  const hasRun = Object.values(facts.containers).some(mayHaveRun);
   if (pod.spec?.restartPolicy !== "Never" || !facts.sandbox || !hasRun) return [];
   if (observed.sandboxes.some((sandbox) => sandbox.ready)) return [];
   const lost: [string, ContainerFacts][] = [];
@@ -201,6 +207,7 @@ function lostBeforeStart(facts: PodFacts, pod: Pod, observed: ObservedPod, now: 
       imageId: "",
       version: "",
       startedAtMs: 0,
+      intended: false,
       last: undefined,
       backoffMs: 0,
     };

@@ -46,6 +46,7 @@ export function blame(step: Step, error: unknown, troubles: Troubles, monotonicM
         LOCAL_RETRY,
       );
       return [warning("Failed", `Error: ${message}`)];
+    case "intend":
     case "start":
       add("RunContainerError", message, LOCAL_RETRY);
       return [warning("Failed", `Error: ${message}`)];

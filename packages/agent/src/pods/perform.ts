@@ -52,7 +52,7 @@ export interface Performance {
   record: (event: EventText) => void;
 }
 
-export type DoneByLoop = Extract<Step, { do: "finish" | "wait" }>;
+export type DoneByLoop = Extract<Step, { do: "finish" | "intend" | "wait" }>;
 
 /** An image is not on the machine and its policy forbids to fetch it. */
 export class ImageNeverPullError extends Error {

@@ -130,6 +130,21 @@ describe("planPod() for a pod that is to run", () => {
     assert.deepEqual(plan(pod, { observed }), [{ do: "start", container: "main", id: "main-0" }]);
   });
 
+  it("looks at what runs once before it starts it, and puts the start on record first", () => {
+    const pod = podOf({ restartPolicy: "Never" });
+    assert.deepEqual(kinds(plan(pod, { observed: { sandboxes: [sandbox()] } })), ["create"]);
+    const observed = { sandboxes: [sandbox()], containers: [instance(pod, { state: "created" })] };
+    assert.deepEqual(plan(pod, { observed }), [
+      { do: "intend", container: "main", id: "main-0" },
+      { do: "start", container: "main", id: "main-0" },
+    ]);
+    const facts = remember(pod, [observed]);
+    const [main] = Object.values(facts.containers);
+    assert.ok(main);
+    const intended = { ...facts, containers: { main: { ...main, intended: true } } };
+    assert.deepEqual(kinds(plan(pod, { observed, facts: intended })), ["start"]);
+  });
+
   it("brings volumes up to date beside what runs", () => {
     const pod = podOf();
     const observed = { sandboxes: [sandbox()], containers: [instance(pod)], prepared: false };

@@ -138,7 +138,11 @@ function planContainer(container: Container, input: PlanInput, current: Observed
   const trouble = troubles.containers.get(name);
   const troubleMs = trouble ? trouble.retryAt - now.monotonicMs : 0;
   if (troubleMs > 0) return [{ do: "wait", ms: troubleMs }];
-  if (instance?.state === "created" && !changed) return [{ do: "start", container: name, id: instance.id }];
+  const runsOnce = wanted.pod.spec?.restartPolicy === "Never";
+  if (instance?.state === "created" && !changed) {
+    const intent: Step[] = runsOnce && !known?.intended ? [{ do: "intend", container: name, id: instance.id }] : [];
+    return [...intent, { do: "start", container: name, id: instance.id }];
+  }
 
   const crashMs = known?.ended && !changed ? crashWait(known, observed, now) : 0;
   if (crashMs > 0) return [{ do: "wait", ms: crashMs }];
@@ -155,7 +159,9 @@ function planContainer(container: Container, input: PlanInput, current: Observed
   const next = known ? known.attempt + (ran ? 1 : 0) : 0;
   const attempt = Math.max(next, troubles.containerAttempts.get(name) ?? 0);
   if (instance && !ran) steps.push({ do: "remove", container: name, id: instance.id });
-  steps.push({ do: "create", container: name, attempt }, { do: "start", container: name, id: undefined });
+  steps.push({ do: "create", container: name, attempt });
+  // What runs once is looked at before it is started, so that the intent on record names it.
+  if (!runsOnce) steps.push({ do: "start", container: name, id: undefined });
   if (instance && ran) steps.push({ do: "remove", container: name, id: instance.id });
   return steps;
 }

@@ -31,6 +31,8 @@ class World {
   readonly #leaving = new Map<string, Pod>();
   /** What the cloud was last told of a pod. */
   readonly #records = new Map<string, PodStatus>();
+  /** Pods that run at most once, as far as the edge's memory reaches back to their beginning. */
+  readonly #once = new Set<string>();
   /** How often a pod had been started that was known to have ended when the edge lost its memory. */
   readonly #ended = new Map<string, number>();
   readonly history: string[] = [];
@@ -97,10 +99,7 @@ class World {
         await this.edge.restart();
         break;
       case "reboot":
-        await this.edge.stop();
-        this.edge.runtime.reboot(this.pick(["kept", "removed"] as const));
-        this.edge.bootId = `boot-${++this.#boots}`;
-        await this.edge.start();
+        await this.#reboot();
         break;
       case "memory":
         await this.#loseMemory();
@@ -126,6 +125,7 @@ class World {
     await this.edge.settle();
     assert.deepEqual(this.edge.machine.violations, []);
     for (const [uid, starts] of this.#ended) assert.equal(this.edge.machine.starts[`${uid}/main`] ?? 0, starts, uid);
+    for (const uid of this.#once) assert.ok((this.edge.machine.starts[`${uid}/main`] ?? 0) <= 1, `${uid} ran twice`);
     const sandboxes = Object.values(this.edge.machine.sandboxes);
     for (const [name, wanted] of this.#wanted) {
       const facts = this.edge.cache.facts(wanted.metadata.uid ?? "");
@@ -164,22 +164,36 @@ class World {
 
   #newPod(name: string): Pod {
     const ports = name === "red" ? { ports: [{ containerPort: 80, hostPort: 8080 }] } : {};
-    return pod({ restartPolicy: this.pick(["Always", "OnFailure", "Never"]) }, ports, name);
+    const restartPolicy = this.pick(["Always", "OnFailure", "Never"]);
+    const made = pod({ restartPolicy }, ports, name);
+    if (restartPolicy === "Never") this.#once.add(uidOf(made));
+    return made;
   }
 
+  async #reboot(): Promise<void> {
+    await this.edge.stop();
+    this.edge.runtime.reboot(this.pick(["kept", "removed"] as const));
+    this.edge.bootId = `boot-${++this.#boots}`;
+    await this.edge.start();
+  }
+
+  /** The agent dies at one of the next calls, whichever; or the whole machine does, where that costs the most. */
   async #cutOff(calls: number): Promise<void> {
     const { runtime } = this.edge;
+    const isPower = this.#random() < 0.4;
+    const [name, moment] = [this.pick(["createContainer", "startContainer"]), this.pick(["before", "after"])];
     let left = calls;
     const died = Promise.withResolvers<void>();
-    runtime.setHook(() => {
-      if (left-- > 0) return;
+    runtime.setHook((call, when) => {
+      if (isPower ? call !== name || when !== moment : left-- > 0) return;
       died.resolve();
       throw new RuntimeError("Unavailable", "the agent is dead");
     });
-    this.history.push(`(dies after ${calls} calls)`);
+    this.history.push(isPower ? `(the power fails ${moment} ${name})` : `(dies after ${calls} calls)`);
     await this.#event();
     await Promise.race([died.promise, this.edge.settle()]);
-    await this.edge.restart();
+    if (isPower) await this.#reboot();
+    else await this.edge.restart();
   }
 
   /** The agent's memory is lost, and the cloud tells it anew what is wanted, with what it had been told. */
@@ -191,6 +205,7 @@ class World {
       if (status?.phase === "Succeeded" || status?.phase === "Failed") this.#ended.set(uidOf(one), this.#starts(one));
       return status ? { ...one, status } : one;
     });
+    this.#once.clear();
     await edge.loseCache();
     await edge.start();
     for (const one of told) await edge.put(one);

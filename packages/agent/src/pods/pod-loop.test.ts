@@ -4,6 +4,7 @@ import path from "node:path";
 import { describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
 import type { Pod } from "@skerry/machinery/types";
+import type { FakeCall } from "../runtime/fake/fake-runtime.ts";
 import { RuntimeError } from "../runtime/runtime.ts";
 import { deleted, EdgeFixture, pod } from "./edge-fixture.ts";
 
@@ -616,6 +617,122 @@ describe("PodLoop after a reboot", () => {
       assert.equal(Object.keys(edge.machine.sandboxes).length, 2);
     });
   }
+});
+
+describe("PodLoop when the power fails as a Never pod starts", () => {
+  const job = (): Pod => pod({ restartPolicy: "Never" }, {}, "job");
+
+  /** Cuts the power at a call of the runtime, and boots again. */
+  async function cutPower(
+    edge: EdgeFixture,
+    wanted: Pod,
+    [call, when]: [call: FakeCall, when: "before" | "after"],
+    records: "kept" | "removed",
+  ): Promise<void> {
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const failed = Promise.withResolvers<void>();
+    edge.runtime.setHook((...at) => {
+      if (at[0] !== call || at[1] !== when) return;
+      failed.resolve();
+      throw new RuntimeError("Unavailable", "the power is cut");
+    });
+    await edge.put(wanted);
+    await failed.promise;
+    await edge.stop();
+    edge.runtime.reboot(records);
+    edge.bootId = "boot-2";
+  }
+
+  const assertLost = (edge: EdgeFixture, wanted: Pod, starts: number): void => {
+    assert.equal(edge.reported(wanted)?.status.phase, "Failed");
+    const { reason, exitCode } = containerOf(edge, wanted)?.state?.terminated ?? {};
+    assert.deepEqual([reason, exitCode], ["ContainerStatusUnknown", 137]);
+    assert.equal(edge.machine.starts[`${wanted.metadata.uid}/main`] ?? 0, starts);
+    assert.deepEqual(edge.machine.sandboxes, {});
+  };
+
+  for (const records of ["kept", "removed"] as const) {
+    it(`before that is on record, runs it after the boot, with the runtime's records ${records}`, async () => {
+      await using edge = await EdgeFixture.create();
+      const wanted = job();
+      await cutPower(edge, wanted, ["createContainer", "after"], records);
+      await edge.start();
+      await edge.settle();
+      assert.equal(edge.reported(wanted)?.status.phase, "Running");
+      assert.deepEqual(Object.values(edge.machine.starts), [1]);
+    });
+
+    it(`once that is on record, takes it to have run, with the runtime's records ${records}`, async () => {
+      await using edge = await EdgeFixture.create();
+      const wanted = job();
+      await cutPower(edge, wanted, ["startContainer", "before"], records);
+      await edge.start();
+      await edge.settle();
+      assertLost(edge, wanted, 0);
+    });
+  }
+
+  it("and it ran, does not run it again though the runtime lost its records", async () => {
+    await using edge = await EdgeFixture.create();
+    const wanted = job();
+    await cutPower(edge, wanted, ["startContainer", "after"], "removed");
+    await edge.start();
+    await edge.settle();
+    assertLost(edge, wanted, 1);
+  });
+
+  it("and it ran, does not run it again though the runtime remembers it only as made", async () => {
+    await using edge = await EdgeFixture.create();
+    const wanted = job();
+    await cutPower(edge, wanted, ["startContainer", "after"], "kept");
+    for (const one of Object.values(edge.machine.containers)) Object.assign(one, { state: "created", startedAtMs: 0 });
+    await edge.start();
+    await edge.settle();
+    assertLost(edge, wanted, 1);
+  });
+
+  it("starts it if only the agent died once that was on record", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const died = Promise.withResolvers<void>();
+    edge.runtime.setHook((call) => {
+      if (call !== "startContainer") return;
+      died.resolve();
+      throw new RuntimeError("Unavailable", "the agent is dead");
+    });
+    const wanted = job();
+    await edge.put(wanted);
+    await died.promise;
+    await edge.restart();
+    await edge.settle();
+    assert.equal(edge.reported(wanted)?.status.phase, "Running");
+    assert.deepEqual(Object.values(edge.machine.starts), [1]);
+  });
+
+  it("does not start it before the disk takes the record, and writes no more for others than their status", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const saved: string[] = [];
+    const save = edge.cache.saveFacts.bind(edge.cache);
+    edge.cache.saveFacts = (facts, report) => {
+      saved.push(facts.name);
+      return facts.name === "job" ? Promise.reject(new Error("database or disk is full")) : save(facts, report);
+    };
+    const [once, web] = [job(), pod()];
+    await edge.put(once);
+    await edge.put(web);
+    await edge.settle();
+    assert.equal(edge.reported(web)?.status.phase, "Running");
+    assert.equal(saved.filter((name) => name === "web").length, 1);
+    assert.equal(edge.runtime.isRunning("job", "main"), false);
+    assert.ok(
+      edge.events().some((event) => /^Failed: Error: Cannot start container main, .*disk is full$/.test(event)),
+    );
+    edge.cache.saveFacts = save;
+    await edge.pass(10_000, 1_000);
+    assert.equal(edge.reported(once)?.status.phase, "Running");
+    assert.equal(containerOf(edge, once)?.restartCount, 0);
+  });
 });
 
 /** Plays a pod's whole life, each scene over what the one before left. */

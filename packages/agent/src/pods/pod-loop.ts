@@ -369,6 +369,10 @@ export class PodLoop implements AsyncDisposable {
           else await this.#records.finish(cached.pod);
           continue;
         }
+        if (step.do === "intend") {
+          await this.#records.intend(uid, step);
+          continue;
+        }
         if (step.do === "wait") continue;
         if (step.do === "run-sandbox") await this.#reclaimer.making(() => perform(step, performance, means, signal));
         else await perform(step, performance, means, signal);

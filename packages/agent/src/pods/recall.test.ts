@@ -36,6 +36,7 @@ const container = (changes: Partial<ContainerFacts>): ContainerFacts => ({
   imageId: "sha256:1",
   version: "",
   startedAtMs: now.wallMs + 60_000,
+  intended: false,
   ended: undefined,
   last: ended("c2", 1, 50_000),
   backoffMs: 0,

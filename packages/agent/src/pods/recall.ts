@@ -44,6 +44,7 @@ function recallContainer(status: ContainerStatus): ContainerFacts | undefined {
     imageId: imageID,
     version: "",
     startedAtMs: ended?.startedAtMs ?? milliseconds(state?.running?.startedAt),
+    intended: false,
     ended,
     last: ended === last ? undefined : last,
     backoffMs: 0,

@@ -7,6 +7,7 @@ import type { Instant, ObservedPod } from "./observed.ts";
 import type { WantedPod } from "./plan.ts";
 import { recall } from "./recall.ts";
 import { podStatus } from "./status.ts";
+import type { Step } from "./steps.ts";
 import { noTroubles, type Troubles } from "./troubles.ts";
 
 export interface PodRecordsOptions {
@@ -73,6 +74,26 @@ export class PodRecords {
       this.#unsaved.set(uid, report);
       lookAfter(uid, UNSAVED_RETRY_MS);
       log.warn({ pod: `${namespace}/${name}`, err: error }, "cannot write what is to be remembered of the pod");
+    }
+  }
+
+  /** Puts on record that a container is about to be started; fails where it cannot be. See `ContainerFacts.intended`. */
+  async intend(uid: string, { container, id }: Extract<Step, { do: "intend" }>): Promise<void> {
+    const { cache } = this.#options;
+    const facts = cache.facts(uid);
+    const known = facts?.containers[container];
+    if (!facts || known?.id !== id) throw new Error(`Cannot start container ${container}: it is not the one on record`);
+    try {
+      await cache.saveFacts({
+        ...facts,
+        containers: { ...facts.containers, [container]: { ...known, intended: true } },
+      });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(
+        `Cannot start container ${container}, which must not run twice, while the node's disk takes no record of it: ${why}`,
+        { cause: error },
+      );
     }
   }
 

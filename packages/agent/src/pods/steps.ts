@@ -17,6 +17,8 @@ export type Step =
   | { do: "remove-sandbox"; id: string }
   /** Makes the container in the pod's ready sandbox. */
   | { do: "create"; container: string; attempt: number }
+  /** Puts on record that the container is about to be started, which must not run twice. */
+  | { do: "intend"; container: string; id: string }
   /** Starts what `create` made, in this plan or, when `id` is given, in one before. */
   | { do: "start"; container: string; id: string | undefined }
   /** Stops them side by side. */
