@@ -1,8 +1,18 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { describe, it } from "node:test";
+import { promisify } from "node:util";
 import { systemClock } from "./clock.ts";
 
 describe("systemClock", () => {
+  it("monotonic() counts from the same start in every process", async () => {
+    const script = `import { systemClock } from "./clock.ts"; console.log(systemClock.monotonic());`;
+    const before = systemClock.monotonic();
+    const args = ["--input-type=module-typescript", "--eval", script];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname });
+    assert.ok(before <= Number(stdout) && Number(stdout) <= systemClock.monotonic(), stdout);
+  });
+
   it("sleep() rejects with the signal's own reason", async () => {
     const stop = new AbortController();
     const reason = new Error("enough");

@@ -4,7 +4,10 @@ import timers from "node:timers/promises";
 export interface Clock {
   /** Wall time in milliseconds since the Unix epoch. It may jump; never measure a duration with it. */
   now(): number;
-  /** Milliseconds since an arbitrary start, never going back. Durations and deadlines are measured with it. */
+  /**
+   * Milliseconds since an arbitrary start, never going back: the same start for all processes of one boot. Durations and deadlines are
+   * measured with it.
+   */
   monotonic(): number;
   /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -17,7 +20,10 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic: () => {
+    const [seconds, nanoseconds] = process.hrtime(); // CLOCK_MONOTONIC; `performance` begins anew with each process
+    return seconds * 1000 + nanoseconds / 1e6;
+  },
   sleep: async (ms, signal) => {
     for (let left = ms; ; left -= MAX_TIMER_MS) {
       signal?.throwIfAborted();

@@ -158,7 +158,7 @@ describe("EdgeCache", () => {
       await using store = await Store.create();
       const cache = store.open();
       await cache.commit([put("pods", "web", "u1")]);
-      await cache.saveFacts(newFacts({ metadata: { uid: "u1" } }, { wallMs: 0, monotonicMs: 0 }));
+      await cache.saveFacts(newFacts({ metadata: { uid: "u1" } }, { wallMs: 0, monotonicMs: 0, bootId: "boot-1" }));
       await cache.inSync();
       await cache[Symbol.asyncDispose]();
       await damage(store.file);
@@ -177,7 +177,10 @@ describe("EdgeCache", () => {
   it("keeps the newest report of an object under a new order, so that acknowledging the older leaves it", async () => {
     await using store = await Store.create();
     const cache = store.open();
-    await cache.saveFacts(newFacts({ metadata: { uid: "u1" } }, { wallMs: 0, monotonicMs: 0 }), report("web", "old"));
+    await cache.saveFacts(
+      newFacts({ metadata: { uid: "u1" } }, { wallMs: 0, monotonicMs: 0, bootId: "boot-1" }),
+      report("web", "old"),
+    );
     const [old] = cache.reports.after(0, 10);
     await cache.report(report("web", "new"));
     await cache.report(report("web", "of another of this name", "u2"));

@@ -20,10 +20,11 @@ import { PodLoop } from "./pod-loop.ts";
  * outlive the agents that are started over them and cut off at will.
  */
 export class EdgeFixture implements AsyncDisposable {
-  readonly clock = new FakeClock();
+  /** Another after each boot. */
+  clock = new FakeClock();
   readonly machine: Machine = newMachine();
   readonly folder: string;
-  bootId = "boot-1";
+  #boots = 1;
   /** What was given to be reclaimed, one list a time. */
   readonly reclaimed: string[][] = [];
   /** Pods that have a cgroup; a test may add some that nobody removed. */
@@ -100,7 +101,7 @@ export class EdgeFixture implements AsyncDisposable {
       clock,
       random: () => 0.5,
       log,
-      bootId: this.bootId,
+      bootId: `boot-${this.#boots}`,
       reclaim: async (sandboxes) => {
         this.reclaimed.push([...sandboxes]);
       },
@@ -117,6 +118,14 @@ export class EdgeFixture implements AsyncDisposable {
     this.#runtime?.detach();
     await loop?.[Symbol.asyncDispose]();
     await cache?.[Symbol.asyncDispose]();
+  }
+
+  /** The power fails; what starts next starts after a boot, with the wall clock at `wallMs`. See `FakeRuntime.reboot` for the records. */
+  async cutPower(records: "kept" | "removed", wallMs = this.clock.now()): Promise<void> {
+    await this.stop();
+    this.runtime.reboot(records);
+    this.clock = new FakeClock(wallMs);
+    this.#boots++;
   }
 
   /** Makes the agent look at everything, as its clock would. */

@@ -8,6 +8,8 @@ export interface PodFacts {
   name: string;
   /** RFC 3339; when this node took the pod on (`status.startTime`). */
   startTime: string;
+  /** How long it has been active, for its deadline; undefined until it was looked at. */
+  active: ActiveTime | undefined;
   /** The newest sandbox that was seen ready. */
   sandbox: { id: string; attempt: number; ips: string[] } | undefined;
   containers: Record<string, ContainerFacts>;
@@ -19,6 +21,17 @@ export interface PodFacts {
   told: boolean;
   /** Everything of a deleted pod is gone and the cloud is to be told, or has been. */
   finished: boolean;
+}
+
+/**
+ * Time that a pod has been active, counted with the monotonic clock: within a boot from the mark on, whoever counts, and over a reboot from
+ * what was counted at the mark.
+ */
+export interface ActiveTime {
+  countedMs: number;
+  /** The mark: the boot and its monotonic clock when `countedMs` had been counted. */
+  bootId: string;
+  atMs: number;
 }
 
 export interface ContainerFacts {
@@ -52,12 +65,22 @@ export interface Ended {
 /** Crash back-off as users know it: 10 s doubling to 5 min, forgotten after 10 min of good behaviour. */
 export const CRASH_BACKOFF = { initialMs: 10_000, maxMs: 300_000, forgottenAfterMs: 600_000 } as const;
 
+/** What a reboot may take of the time that a pod has been active: a minute, or this part of its deadline if that is longer. */
+const MARKS = { everyMs: 60_000, perDeadline: 1 / 20 } as const;
+
+/** How long the pod has been active by now, in milliseconds. */
+export function activeMs({ active }: PodFacts, now: Instant): number {
+  if (!active) return 0;
+  return active.countedMs + (active.bootId === now.bootId ? Math.max(0, now.monotonicMs - active.atMs) : 0);
+}
+
 export function newFacts(pod: Pod, now: Instant): PodFacts {
   return {
     uid: pod.metadata.uid ?? "",
     namespace: pod.metadata.namespace ?? "",
     name: pod.metadata.name ?? "",
     startTime: new Date(now.wallMs).toISOString().replace(/\.\d+Z$/, "Z"),
+    active: undefined,
     sandbox: undefined,
     containers: {},
     final: undefined,
@@ -98,6 +121,10 @@ export function absorb(facts: PodFacts, pod: Pod, observed: ObservedPod, now: In
     changed = true;
   }
 
+  const active = markActive(next, pod, now);
+  if (active !== next.active) changed = true;
+  next.active = active;
+
   const lost = lostBeforeStart(next, pod, observed, now);
   if (lost.length > 0) changed = true;
   for (const [name, container] of lost) next.containers[name] = container;
@@ -107,6 +134,20 @@ export function absorb(facts: PodFacts, pod: Pod, observed: ObservedPod, now: In
     if (next.final) changed = true;
   }
   return changed ? next : facts;
+}
+
+/** The mark that activity is counted from: a new one in each boot, and when it is due, which is what a reboot goes on from. */
+function markActive(facts: PodFacts, pod: Pod, now: Instant): ActiveTime | undefined {
+  if (facts.final || markDueMs(facts, pod, now) > 0) return facts.active;
+  return { countedMs: activeMs(facts, now), bootId: now.bootId, atMs: now.monotonicMs };
+}
+
+/** In how many milliseconds the mark that the pod's activity is counted from is to be renewed. */
+export function markDueMs({ active }: PodFacts, pod: Pod, now: Instant): number {
+  if (active?.bootId !== now.bootId) return 0;
+  // Without a deadline only a boot makes it due, which leaves other things to save: the pod may be given a deadline yet.
+  const seconds = pod.spec?.activeDeadlineSeconds ?? Infinity;
+  return active.atMs + Math.max(MARKS.everyMs, seconds * 1000 * MARKS.perDeadline) - now.monotonicMs;
 }
 
 /** Whether the container's newest instance has ended and its pod's policy wants no further one. */
@@ -231,7 +272,7 @@ function finalOf(facts: PodFacts, pod: Pod, now: Instant): PodFacts["final"] {
     const failed = ends.some((container) => container?.ended?.exitCode !== 0);
     return { phase: failed ? "Failed" : "Succeeded" };
   }
-  if (activeDeadlineSeconds !== undefined && now.wallMs - Date.parse(facts.startTime) >= activeDeadlineSeconds * 1000) {
+  if (activeDeadlineSeconds !== undefined && activeMs(facts, now) >= activeDeadlineSeconds * 1000) {
     const message = "Pod was active on the node longer than the specified deadline";
     return { phase: "Failed", reason: "DeadlineExceeded", message };
   }

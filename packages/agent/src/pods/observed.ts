@@ -51,4 +51,6 @@ export interface ObservedContainer {
 export interface Instant {
   wallMs: number;
   monotonicMs: number;
+  /** Names the boot in which the monotonic clock counts. */
+  bootId: string;
 }

@@ -9,7 +9,7 @@ import type { Step } from "./steps.ts";
 import { noTroubles, type Troubles } from "./troubles.ts";
 
 const T0 = Date.UTC(2026, 0, 1);
-const at = (seconds = 0): Instant => ({ wallMs: T0 + seconds * 1000, monotonicMs: seconds * 1000 });
+const at = (seconds = 0): Instant => ({ wallMs: T0 + seconds * 1000, monotonicMs: seconds * 1000, bootId: "boot-1" });
 
 function podOf(spec: Partial<PodSpec> = {}, ...containers: Partial<Container>[]): Pod {
   const list = containers.length === 0 ? [{}] : containers;
@@ -265,7 +265,7 @@ describe("planPod() after a container ended", () => {
   it("does not wait for ever when the wall clock jumped back", () => {
     const pod = podOf();
     const observed = { sandboxes: [sandbox()], containers: [exited(pod, 1, { attempt: 1 })] };
-    const jumped = { wallMs: T0 - 86_400_000, monotonicMs: 10_000 };
+    const jumped = { ...at(10), wallMs: T0 - 86_400_000 };
     assert.deepEqual(kinds(plan(pod, { observed, facts: crashedTwice(pod), now: jumped })), [
       "create",
       "start",
@@ -383,7 +383,8 @@ describe("planPod() for a pod that is to go", () => {
   it("ends a pod that outlived its deadline", () => {
     const pod = podOf({ activeDeadlineSeconds: 60 });
     const observed = { sandboxes: [sandbox()], containers: [instance(pod)] };
-    assert.deepEqual(plan(pod, { observed, now: at(20) }), [{ do: "wait", ms: 40_000 }]);
-    assert.deepEqual(kinds(plan(pod, { observed, now: at(61) })), ["stop"]);
+    const facts = remember(pod, [observed]);
+    assert.deepEqual(plan(pod, { observed, facts, now: at(20) }), [{ do: "wait", ms: 40_000 }]);
+    assert.deepEqual(kinds(plan(pod, { observed, facts, now: at(61) })), ["stop"]);
   });
 });

@@ -1,6 +1,6 @@
 import type { Container, Pod } from "@skerry/machinery/types";
 import { isSameVersion } from "./container-version.ts";
-import { isDone, type ContainerFacts, type PodFacts } from "./facts.ts";
+import { activeMs, isDone, markDueMs, type ContainerFacts, type PodFacts } from "./facts.ts";
 import type { Instant, ObservedContainer, ObservedPod, ObservedSandbox } from "./observed.ts";
 import type { Step, StopTarget } from "./steps.ts";
 import type { Troubles } from "./troubles.ts";
@@ -188,10 +188,11 @@ function crashWait(container: ContainerFacts, observed: ObservedPod, now: Instan
   return container.backoffMs - Math.max(byWall, bySight);
 }
 
+/** How soon a pod with a deadline is to be looked at again for its sake. */
 function untilDeadline({ wanted, facts, now }: PlanInput): number | undefined {
   const seconds = wanted.pod.spec?.activeDeadlineSeconds;
   if (seconds === undefined) return undefined;
-  return Math.max(1, Date.parse(facts.startTime) + seconds * 1000 - now.wallMs);
+  return Math.max(1, Math.min(seconds * 1000 - activeMs(facts, now), markDueMs(facts, wanted.pod, now)));
 }
 
 /** One wait at the end, as long as the shortest. */

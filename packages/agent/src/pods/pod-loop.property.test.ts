@@ -36,7 +36,6 @@ class World {
   /** How often a pod had been started that was known to have ended when the edge lost its memory. */
   readonly #ended = new Map<string, number>();
   readonly history: string[] = [];
-  #boots = 1;
 
   constructor(edge: EdgeFixture, random: () => number) {
     this.edge = edge;
@@ -171,9 +170,7 @@ class World {
   }
 
   async #reboot(): Promise<void> {
-    await this.edge.stop();
-    this.edge.runtime.reboot(this.pick(["kept", "removed"] as const));
-    this.edge.bootId = `boot-${++this.#boots}`;
+    await this.edge.cutPower(this.pick(["kept", "removed"] as const));
     await this.edge.start();
   }
 

@@ -111,8 +111,7 @@ describe("PodLoop", () => {
     assert.equal(containerOf(edge, job)?.state?.terminated?.message, "all done");
     assert.equal(containerOf(edge, job)?.state?.terminated?.reason, "Completed");
     assert.deepEqual(Object.keys(edge.machine.sandboxes), []);
-    await edge.stop();
-    edge.bootId = "boot-2";
+    await edge.cutPower("kept");
     await edge.start();
     await edge.settle();
     assert.equal(edge.reported(job)?.status.phase, "Succeeded");
@@ -600,9 +599,7 @@ describe("PodLoop after a reboot", () => {
         edge.runtime.exit("always", "main", 1);
         await edge.settle();
       }
-      await edge.stop();
-      edge.runtime.reboot(records);
-      edge.bootId = "boot-2";
+      await edge.cutPower(records);
       await edge.start();
       await edge.settle();
       assert.equal(edge.reported(pods.always)?.status.phase, "Running");
@@ -617,6 +614,73 @@ describe("PodLoop after a reboot", () => {
       assert.equal(Object.keys(edge.machine.sandboxes).length, 2);
     });
   }
+});
+
+describe("PodLoop with a pod that has a deadline", () => {
+  const YEARS_MS = 50 * 365 * 86_400_000;
+
+  async function running(edge: EdgeFixture, wanted: Pod): Promise<void> {
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    await edge.put(wanted);
+    await edge.settle();
+  }
+
+  for (const [where, jumpMs] of [
+    ["ahead", YEARS_MS],
+    ["back", -YEARS_MS],
+  ] as const) {
+    it(`ends it after that time of running though the wall clock jumps ${where}, also while the agent is away`, async () => {
+      await using edge = await EdgeFixture.create();
+      const wanted = pod({ activeDeadlineSeconds: 60 });
+      await running(edge, wanted);
+      await edge.pass(20_000, 5_000);
+      edge.clock.jump(jumpMs);
+      await edge.stop();
+      edge.clock.advance(20_000);
+      edge.clock.jump(jumpMs);
+      await edge.start();
+      await edge.pass(19_000, 1_000);
+      assert.equal(edge.runtime.isRunning("web", "main"), true);
+      await edge.pass(2_000, 1_000);
+      assert.equal(edge.runtime.isRunning("web", "main"), false);
+      const { phase, reason } = edge.reported(wanted)?.status ?? {};
+      assert.deepEqual([phase, reason], ["Failed", "DeadlineExceeded"]);
+    });
+  }
+
+  it("goes on after a reboot with what had been counted at most a minute before, whatever the clock says and however long it was off", async () => {
+    await using edge = await EdgeFixture.create();
+    await running(edge, pod({ activeDeadlineSeconds: 600 }));
+    for (const [wallMs, runs] of [
+      [0, true],
+      [YEARS_MS * 2, false],
+    ] as const) {
+      await edge.pass(290_000, 10_000);
+      assert.equal(edge.runtime.isRunning("web", "main"), true);
+      await edge.cutPower("removed", wallMs);
+      await edge.start();
+      await edge.settle();
+      if (!runs) await edge.pass(150_000, 10_000); // 20 s are left, and what the two reboots took
+      assert.equal(edge.runtime.isRunning("web", "main"), runs);
+    }
+  });
+
+  it("writes for that at most twenty times, and for a pod without one never", async () => {
+    await using edge = await EdgeFixture.create();
+    await running(edge, pod({ activeDeadlineSeconds: 7_200 }, {}, "late"));
+    await edge.put(pod({}, {}, "endless"));
+    await edge.settle();
+    const saved: string[] = [];
+    const save = edge.cache.saveFacts.bind(edge.cache);
+    edge.cache.saveFacts = (facts, report) => {
+      saved.push(facts.name);
+      return save(facts, report);
+    };
+    await edge.pass(7_100_000, 50_000);
+    assert.equal(edge.runtime.isRunning("late", "main"), true);
+    assert.deepEqual(new Set(saved), new Set(["late"]));
+    assert.ok(saved.length > 10 && saved.length <= 20, `${saved.length} writes`);
+  });
 });
 
 describe("PodLoop when the power fails as a Never pod starts", () => {
@@ -638,9 +702,7 @@ describe("PodLoop when the power fails as a Never pod starts", () => {
     });
     await edge.put(wanted);
     await failed.promise;
-    await edge.stop();
-    edge.runtime.reboot(records);
-    edge.bootId = "boot-2";
+    await edge.cutPower(records);
   }
 
   const assertLost = (edge: EdgeFixture, wanted: Pod, starts: number): void => {

@@ -82,13 +82,14 @@ export class PodLoop implements AsyncDisposable {
 
   constructor(options: PodLoopOptions) {
     this.#options = options;
-    const { means, cache, clock, random, log } = options;
+    const { means, cache, clock, random, log, bootId } = options;
     this.#view = new RuntimeView(means.runtime, this.#stop.signal);
     this.#looker = new Looker({ runtime: means.runtime, clock, paths: means.paths, oomed: this.#oomed.ids });
     this.#records = new PodRecords({
       cache,
       clock,
       log,
+      bootId,
       hostIps: () => means.node().hostIps,
       runtimeName: () => this.#runtimeName,
       lookAfter: (uid, ms) => this.#queue.addAfter(uid, ms),
@@ -122,7 +123,7 @@ export class PodLoop implements AsyncDisposable {
     const { cache, bootId, log } = this.#options;
     if (cache.note("bootId") !== bootId) {
       log.info({ bootId }, "the machine was booted since this agent last ran");
-      await this.#records.dropBackoff(bootId);
+      await this.#records.dropBackoff();
     }
     this.#unsubscribe = cache.onChange((changed) => this.#cacheChanged(changed));
     this.#queue.start();
@@ -282,7 +283,7 @@ export class PodLoop implements AsyncDisposable {
 
   /** One look, one plan, and its steps. */
   async #round(uid: string, memory: PodMemory, signal: AbortSignal): Promise<Requeue | void | "again"> {
-    const { cache, clock } = this.#options;
+    const { cache, clock, bootId } = this.#options;
     const listed = (await this.#view.take()).get(uid);
     const cached = cache.pod(uid) ?? this.#orphan(uid, listed);
     if (!cached) {
@@ -291,7 +292,7 @@ export class PodLoop implements AsyncDisposable {
     }
     memory.basis = basisOf(cached);
     const { pod } = cached;
-    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
+    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic(), bootId };
     const prepared = memory.prepared !== "" && memory.prepared === preparationOf(cached, cache);
     const observed = await this.#looker.look(pod, listed, prepared, signal);
     const before = this.#records.of(pod, now);
@@ -394,11 +395,11 @@ export class PodLoop implements AsyncDisposable {
   }
 
   async #afterFailure(uid: string, wanted: WantedPod, memory: PodMemory, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, bootId } = this.#options;
     const { pod } = wanted;
     const listed = (await this.#view.take()).get(uid);
     const observed = await this.#looker.look(pod, listed, memory.prepared !== "", signal);
-    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
+    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic(), bootId };
     const facts = absorb(this.#records.of(pod, now), pod, observed, now);
     await this.#records.save(facts, { wanted, observed, troubles: memory.troubles, now }, true);
   }

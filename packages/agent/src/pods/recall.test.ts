@@ -8,8 +8,8 @@ import { recall } from "./recall.ts";
 import { podStatus } from "./status.ts";
 import { noTroubles } from "./troubles.ts";
 
-const now = { wallMs: Date.parse("2026-06-01T00:00:00Z"), monotonicMs: 0 };
-const later = { wallMs: now.wallMs + 86_400_000, monotonicMs: 0 };
+const now = { wallMs: Date.parse("2026-06-01T00:00:00Z"), monotonicMs: 0, bootId: "boot-1" };
+const later = { ...now, wallMs: now.wallMs + 86_400_000 };
 const nothing: ObservedPod = {
   sandboxes: [],
   containers: [],

@@ -14,6 +14,7 @@ export interface PodRecordsOptions {
   cache: EdgeCache;
   clock: Clock;
   log: Logger;
+  bootId: string;
   hostIps: () => string[];
   runtimeName: () => string;
   /** Has a pod looked at again after so many milliseconds. */
@@ -99,8 +100,8 @@ export class PodRecords {
 
   /** Nothing of a deleted pod is left here: the cloud may forget it. */
   async finish(pod: Pod): Promise<void> {
-    const { cache, clock } = this.#options;
-    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
+    const { cache, clock, bootId } = this.#options;
+    const now = { wallMs: clock.now(), monotonicMs: clock.monotonic(), bootId };
     const facts = this.of(pod, now);
     const hasFailed = Object.values(facts.containers).some((container) => container.ended?.exitCode !== 0);
     const final: PodFacts = {
@@ -115,8 +116,8 @@ export class PodRecords {
   }
 
   /** What ended by a reboot did not crash: no pod waits for that. Done once for each boot, or more often where no disk remembers it. */
-  async dropBackoff(bootId: string): Promise<void> {
-    const { cache, log } = this.#options;
+  async dropBackoff(): Promise<void> {
+    const { cache, log, bootId } = this.#options;
     try {
       await cache.rewriteFacts(withoutBackoff);
       await cache.setNote("bootId", bootId);
