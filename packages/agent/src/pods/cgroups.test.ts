@@ -6,6 +6,22 @@ import { describe, it } from "node:test";
 import { linuxCgroups } from "./cgroups.ts";
 
 describe("linuxCgroups()", () => {
+  for (const [driver, folder] of [
+    ["cgroupfs", "skerry-a/poda-1"],
+    ["systemd", "skerrya.slice/skerrya-poda_1.slice"],
+  ] as const) {
+    it(`reads how many processes of a pod were killed for their memory, below what ${driver} makes`, async () => {
+      const root = await mkdtemp(path.join(tmpdir(), "skerry-cgroups-"));
+      await using _ = { [Symbol.asyncDispose]: () => rm(root, { recursive: true }) };
+      await writeFile(path.join(root, "cgroup.controllers"), "cpu memory");
+      const cgroups = linuxCgroups({ instance: "a", driver, root });
+      assert.equal(await cgroups.oomKills("a-1"), 0);
+      await mkdir(path.join(root, folder), { recursive: true });
+      await writeFile(path.join(root, folder, "memory.events"), "low 0\noom 3\noom_kill 2\noom_group_kill 0\n");
+      assert.equal(await cgroups.oomKills("a-1"), 2);
+    });
+  }
+
   for (const version of [1, 2] as const) {
     it(`finds the pods that have a cgroup of version ${version}, and removes one`, async () => {
       const root = await mkdtemp(path.join(tmpdir(), "skerry-cgroups-"));

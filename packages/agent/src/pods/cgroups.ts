@@ -17,6 +17,11 @@ export interface PodCgroups {
   remove(uid: string, signal: AbortSignal): Promise<void>;
   /** The pods that have one, whether they still exist or not. */
   uids(signal: AbortSignal): Promise<Set<string>>;
+  /**
+   * How many of the pod's processes the kernel has killed so far because they had too much memory, in containers that are gone too.
+   * Always 0 with version 1, which counts them for each container alone.
+   */
+  oomKills(uid: string): Promise<number>;
 }
 
 export interface CgroupOptions {
@@ -33,7 +38,7 @@ const V1_CONTROLLERS = ["cpu", "memory"];
 
 /** The cgroups of this machine, of version 1 or 2 as it has them. */
 export function linuxCgroups({ instance, driver, root = "/sys/fs/cgroup" }: CgroupOptions): PodCgroups {
-  if (driver === "systemd") return systemdCgroups(instance);
+  if (driver === "systemd") return systemdCgroups(instance, root);
   const isV2 = existsSync(path.join(root, "cgroup.controllers"));
   const parentOf = (uid: string): string => `/skerry-${instance}/pod${checkUid(uid)}`;
   const hierarchies = async (): Promise<string[]> =>
@@ -52,6 +57,7 @@ export function linuxCgroups({ instance, driver, root = "/sys/fs/cgroup" }: Cgro
           if (name.startsWith("pod")) found.add(name.slice("pod".length));
       return found;
     },
+    oomKills: async (uid) => (isV2 ? oomKillsIn(path.join(root, parentOf(uid))) : 0),
   };
 }
 
@@ -61,6 +67,7 @@ export const noCgroups: PodCgroups = {
   ensure: async () => {},
   remove: async () => {},
   uids: async () => new Set(),
+  oomKills: async () => 0,
 };
 
 async function ensureV1(root: string, parent: string, resources: PodResources): Promise<void> {
@@ -97,7 +104,7 @@ async function ensureV2(root: string, parent: string, resources: PodResources): 
 }
 
 /** Slices by name, each with the limits of its pod; systemd makes the cgroups of containers below. */
-function systemdCgroups(instance: string): PodCgroups {
+function systemdCgroups(instance: string, root: string): PodCgroups {
   const run = promisify(execFile);
   const sliceOf = (uid: string): string => `${podsSlice(instance)}-pod${checkUid(uid).replaceAll("-", "_")}`;
   const parentOf = (uid: string): string => `${sliceOf(uid)}.slice`;
@@ -123,6 +130,7 @@ function systemdCgroups(instance: string): PodCgroups {
       const names = stdout.matchAll(/-pod([a-zA-Z0-9_]+)\.slice/g);
       return new Set(Array.from(names, ([, uid = ""]) => uid.replaceAll("_", "-")));
     },
+    oomKills: (uid) => oomKillsIn(path.join(root, `${podsSlice(instance)}.slice`, parentOf(uid))),
   };
 }
 
@@ -135,6 +143,17 @@ async function set(file: string, value: string): Promise<void> {
     if (code !== "ENOENT" && code !== "ENOTSUP" && code !== "EOPNOTSUPP") {
       throw new Error(`Cannot set ${file} to ${value}: ${(error as Error).message}`, { cause: error });
     }
+  }
+}
+
+/** What a cgroup of version 2 counts for itself and all below it, removed ones included. */
+async function oomKillsIn(folder: string): Promise<number> {
+  try {
+    const events = await readFile(path.join(folder, "memory.events"), "utf8");
+    return Number(/^oom_kill (\d+)$/m.exec(events)?.[1] ?? 0);
+  } catch (error) {
+    if (isMissingFile(error)) return 0; // the pod has none yet, or the controller is off
+    throw error;
   }
 }
 

@@ -31,6 +31,8 @@ export class EdgeFixture implements AsyncDisposable {
   readonly cgroups = new Set<string>();
   /** The node's name servers. */
   dns: NodeDns = { servers: ["192.0.2.53"], ownServers: [], searches: [], options: [] };
+  /** How many processes of a pod the kernel has killed for their memory. */
+  readonly oomKills = new Map<string, number>();
   log: Logger = silentLogger;
   #cache: EdgeCache | undefined;
   #runtime: FakeRuntime | undefined;
@@ -84,6 +86,7 @@ export class EdgeFixture implements AsyncDisposable {
           ensure: async (uid) => void this.cgroups.add(uid),
           remove: async (uid) => void this.cgroups.delete(uid),
           uids: async () => new Set(this.cgroups),
+          oomKills: async (uid) => this.oomKills.get(uid) ?? 0,
         },
         source: cache,
         node: () => ({

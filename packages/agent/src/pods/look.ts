@@ -4,6 +4,7 @@ import { isMissingFile, type Clock } from "@skerry/base";
 import type { Container as PodContainer, Pod } from "@skerry/machinery/types";
 import { lastLines } from "../logs/tail.ts";
 import type { Container, ContainerStatus, Runtime } from "../runtime/runtime.ts";
+import type { PodCgroups } from "./cgroups.ts";
 import { isSameVersion, VERSION_LABEL } from "./container-version.ts";
 import type { ObservedContainer, ObservedPod, ObservedSandbox } from "./observed.ts";
 import { podDir, podLogDir, terminationFile, type PodPaths } from "./paths.ts";
@@ -12,6 +13,10 @@ import type { RuntimePod } from "./runtime-view.ts";
 /** How much of a termination message is kept, and of the log that stands in for one ("Determine the Reason for Pod Failure"). */
 const MAX_MESSAGE_BYTES = 4096;
 const MAX_FALLBACK = { lines: 80, bytes: 2048 };
+
+const OOM_KILLED = "OOMKilled";
+/** 128 and the number of SIGKILL, which is how the kernel frees memory. */
+const SIGKILL_EXIT_CODE = 137;
 
 /** Details of one container that do not change any more until its state does. */
 interface Details {
@@ -27,6 +32,7 @@ export interface LookerOptions {
   paths: PodPaths;
   /** Grows meanwhile; see `OomNotices`. */
   oomed: ReadonlySet<string>;
+  cgroups: PodCgroups;
 }
 
 /** Looks at pods, and remembers what need not be asked twice: it forgets with what the runtime no longer lists. */
@@ -35,19 +41,24 @@ export class Looker {
   readonly #clock: Clock;
   readonly #paths: PodPaths;
   readonly #oomed: ReadonlySet<string>;
+  readonly #cgroups: PodCgroups;
   readonly #details = new Map<string, Details>();
   readonly #ips = new Map<string, string[]>();
+  /** Of each pod, the kills for memory that are told already, or were before this life of the agent. */
+  readonly #oomKills = new Map<string, number>();
 
-  constructor({ runtime, clock, paths, oomed }: LookerOptions) {
+  constructor({ runtime, clock, paths, cgroups, oomed }: LookerOptions) {
     this.#runtime = runtime;
     this.#clock = clock;
     this.#paths = paths;
+    this.#cgroups = cgroups;
     this.#oomed = oomed;
   }
 
   /** Completes what the runtime lists of a pod. `prepared` is the caller's own knowledge. */
   async look(pod: Pod, listed: RuntimePod | undefined, prepared: boolean, signal: AbortSignal): Promise<ObservedPod> {
     const uid = pod.metadata.uid ?? "";
+    if (!this.#oomKills.has(uid)) this.#oomKills.set(uid, await this.#cgroups.oomKills(uid));
     const sandboxes: ObservedSandbox[] = [];
     for (const { id, attempt, ready } of listed?.sandboxes ?? []) {
       sandboxes.push({ id, attempt, ready, ips: ready ? await this.#ipsOf(id, signal) : [] });
@@ -72,6 +83,11 @@ export class Looker {
       for (const { id } of [...sandboxes, ...containers]) ids.add(id);
     for (const id of this.#details.keys()) if (!ids.has(id)) this.#details.delete(id);
     for (const id of this.#ips.keys()) if (!ids.has(id)) this.#ips.delete(id);
+  }
+
+  /** Forgets a pod that is gone. */
+  forgetPod(uid: string): void {
+    this.#oomKills.delete(uid);
   }
 
   async #ipsOf(id: string, signal: AbortSignal): Promise<string[]> {
@@ -111,11 +127,25 @@ export class Looker {
   }
 
   async #detailsOf(pod: Pod, container: Container, signal: AbortSignal): Promise<Details> {
-    const status = await this.#runtime.containerStatus(container.id, signal);
-    if (status.state !== "exited") return { state: status.state, status, message: "", endSeenAt: undefined };
+    const told = await this.#runtime.containerStatus(container.id, signal);
+    if (told.state !== "exited") return { state: told.state, status: told, message: "", endSeenAt: undefined };
+    const status = { ...told, reason: await this.#reasonOf(pod, told) };
     const spec = specOf(pod, container.name);
     const message = spec ? await this.#lastWords(pod, spec, status) : status.message;
     return { state: status.state, status, message, endSeenAt: this.#clock.monotonic() };
+  }
+
+  /**
+   * The runtime's reason, unless the kernel knows better: the runtime learns of a kill for memory from the container's cgroup, which may be
+   * gone before it gets to read it.
+   */
+  async #reasonOf(pod: Pod, { exitCode, reason }: ContainerStatus): Promise<string> {
+    if (exitCode !== SIGKILL_EXIT_CODE && reason !== OOM_KILLED) return reason;
+    const uid = pod.metadata.uid ?? "";
+    const before = this.#oomKills.get(uid) ?? 0;
+    const kills = await this.#cgroups.oomKills(uid);
+    this.#oomKills.set(uid, kills);
+    return kills > before ? OOM_KILLED : reason;
   }
 
   async #lastWords(pod: Pod, spec: PodContainer, status: ContainerStatus): Promise<string> {

@@ -7,6 +7,7 @@ import type { Pod } from "@skerry/machinery/types";
 import type { FakeCall } from "../runtime/fake/fake-runtime.ts";
 import { RuntimeError } from "../runtime/runtime.ts";
 import { deleted, EdgeFixture, pod } from "./edge-fixture.ts";
+import { CRASH_BACKOFF } from "./facts.ts";
 
 const containerOf = (edge: EdgeFixture, wanted: Pod, name = "main") =>
   edge.reported(wanted)?.status.containerStatuses?.find((one) => one.name === name);
@@ -82,6 +83,28 @@ describe("PodLoop", () => {
         .events()
         .some((event) => event.startsWith("BackOff: Back-off restarting failed container main in pod web_default(")),
     );
+  });
+
+  it("says that a container was killed for its memory where the kernel does and the runtime does not", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    const kill = async (): Promise<string | undefined> => {
+      edge.runtime.exit("web", "main", 137, "Error");
+      await edge.settle();
+      await edge.pass(CRASH_BACKOFF.maxMs);
+      return containerOf(edge, web)?.lastState?.terminated?.reason;
+    };
+    edge.oomKills.set(web.metadata.uid ?? "", 1);
+    assert.equal(await kill(), "OOMKilled");
+    assert.equal(await kill(), "Error", "one kill is told once");
+    edge.oomKills.set(web.metadata.uid ?? "", 2);
+    assert.equal(await kill(), "OOMKilled");
+    await edge.restart();
+    await edge.settle();
+    assert.equal(await kill(), "Error", "what was killed before the agent started is no news");
   });
 
   it("keeps the wait after a crash across its own restart", async () => {

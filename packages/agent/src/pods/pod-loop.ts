@@ -84,7 +84,8 @@ export class PodLoop implements AsyncDisposable {
     this.#options = options;
     const { means, cache, clock, random, log, bootId } = options;
     this.#view = new RuntimeView(means.runtime, this.#stop.signal);
-    this.#looker = new Looker({ runtime: means.runtime, clock, paths: means.paths, oomed: this.#oomed.ids });
+    const { runtime, paths, cgroups } = means;
+    this.#looker = new Looker({ runtime, clock, paths, cgroups, oomed: this.#oomed.ids });
     this.#records = new PodRecords({
       cache,
       clock,
@@ -407,6 +408,7 @@ export class PodLoop implements AsyncDisposable {
   async #forget(uid: string): Promise<void> {
     await this.#records.forget(uid);
     this.#memory.delete(uid);
+    this.#looker.forgetPod(uid);
     this.#queue.forget(uid);
   }
 
