@@ -151,4 +151,20 @@ describe("A user without root", () => {
       stderr: "skerry: 'up' needs root, and there is no sudo here; run it as root\n",
     });
   });
+
+  it("is told in a line that programs of 32 bits will not do, before anything is installed", async () => {
+    await using tools = await Tools.create(user);
+    const stamp = path.join(user.clone, "node_modules/.skerry-lock");
+    await rm(stamp);
+    const answers = { uname: "aarch64", getconf: "32", "apt-get": "installing" };
+    for (const [name, answer] of Object.entries(answers))
+      await writeFile(path.join(tools.dir, name), `#!/bin/bash\necho ${answer}\n`, { mode: 0o755 });
+    await assert.rejects(tools.run(), {
+      code: 1,
+      stdout: "",
+      stderr:
+        "skerry: this needs a 64-bit system for x86-64 or arm64, but this one's programs are 32-bit on aarch64; " +
+        "install a 64-bit system (Raspberry Pi OS has one)\n",
+    });
+  });
 });
