@@ -17,6 +17,7 @@ import { adminClient } from "../instance/kubeconfig.ts";
 import { ensureSettings, readSettings, type SettingsRequest } from "../instance/settings.ts";
 import { createJoinToken, joinEdge } from "../instance/joining.ts";
 import { createSample, SAMPLE_NAME, sampleProgress } from "../sample.ts";
+import { whyNoKubectl } from "../setup/kubectl.ts";
 import { installNeeds, missingNeeds } from "../setup/packages.ts";
 import { Steps } from "../steps.ts";
 import { runForeground } from "./foreground.ts";
@@ -136,6 +137,8 @@ async function settle(instance: Instance, call: Call, steps: Steps, startEdge = 
     });
   }
   steps.note(`Everything runs after ${steps.elapsed}`);
+  const noKubectl = whyNoKubectl(call.env);
+  if (noKubectl !== undefined) steps.note(noKubectl);
   await printClosing(instance, call);
 }
 

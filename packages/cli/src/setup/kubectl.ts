@@ -7,15 +7,21 @@ import { findProgram } from "./packages.ts";
 /** How long bringing it may take: some forty megabytes. */
 const INSTALL_MS = 120_000;
 
+const HAS_PINNED = process.arch === "x64";
+const NO_KUBECTL =
+  `There is no pinned kubectl for ${process.arch}; install kubectl 1.34 to 1.36 and run this again, ` +
+  "or use it directly with the path that skerry kubeconfig prints";
+
+/** Why there is no kubectl for `skerry kubectl` to run, and what mends it; undefined when there is one, or can be. */
+export const whyNoKubectl = (env: NodeJS.ProcessEnv): string | undefined =>
+  HAS_PINNED || findProgram("kubectl", env) !== undefined ? undefined : NO_KUBECTL;
+
 /** The kubectl that goes with the API we present; where the pinned one cannot be had, the user's own. */
 export async function pinnedKubectl(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
-  if (process.arch !== "x64") {
+  if (!HAS_PINNED) {
     const own = findProgram("kubectl", env);
     if (own) return own;
-    throw new UserError(
-      `There is no pinned kubectl for ${process.arch}; install kubectl 1.34 to 1.36 and run this again, ` +
-        "or use it directly with the path that skerry kubeconfig prints",
-    );
+    throw new UserError(NO_KUBECTL);
   }
   const install = fileURLToPath(new URL("../../../../tools/kubectl/install.ts", import.meta.url));
   try {
