@@ -10,7 +10,7 @@
 # own set-up, with npm from Debian and the packages from npm, called by the guest's user. The guest reaches no network: apt finds there what was
 # fetched for it, and installs it as it does everywhere.
 #
-#   PROVE_GUEST_BASE=DIR      a debootstrapped root to start from; made there when there is none
+#   PROVE_GUEST_BASE=DIR      a debootstrapped root to start from, with a kernel when it is for QEMU; made there when there is none
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:-bookworm}
@@ -33,7 +33,8 @@ trap cleanup EXIT
 say() { echo "prove-guest: $* ($((SECONDS / 60))m$((SECONDS % 60))s)"; }
 
 # What such a machine has before, and what ./skerry up brings.
-packages=ca-certificates,dbus,iproute2,libnss-myhostname,linux-image-cloud-amd64,procps,sudo,systemd-sysv,udev
+packages=ca-certificates,dbus,iproute2,kmod,libnss-myhostname,procps,sudo,systemd-sysv,udev
+[ "$machine" = linux.uml ] || packages+=,linux-image-cloud-amd64
 needs=$(node_modules/.bin/node -e 'import("./packages/cli/src/setup/packages.ts").then(({ EDGE_NEEDS }) => console.log(EDGE_NEEDS.map((need) => need.package).join(" ")))')
 
 base=${PROVE_GUEST_BASE:-$work/base}
