@@ -3,6 +3,7 @@ import { access, readFile, statfs } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import { readPidFile, runCommand } from "@skerry/base";
+import { UserError } from "../command.ts";
 import type { Instance } from "../instance/instance.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { pidFileOf, type Layout } from "../instance/layout.ts";
@@ -68,7 +69,7 @@ const cgroups: Check = {
     return ["memory", "cpu"]
       .filter((name) => !has(name))
       .map((name) => ({
-        what: `The ${name} cgroup is off, so limits of pods cannot be kept`,
+        what: `The ${name} cgroup is off, so no pod with limits can run`,
         mend:
           name === "memory"
             ? "add cgroup_enable=memory cgroup_memory=1 to the kernel's command line (on a Raspberry Pi: /boot/firmware/cmdline.txt) and reboot"
@@ -190,6 +191,18 @@ const certificates: Check = {
 };
 
 export const CHECKS: readonly Check[] = [kernel, cgroups, programs, ports, network, disk, clock, certificates];
+
+/** Of what these look at, `up` and `join` can mend nothing, and no instance works without it. */
+const HARD: readonly Check[] = [kernel, cgroups, ports, clock];
+
+/** What keeps this machine from being an instance, whatever is installed on it. */
+export const hardProblems = async (context: CheckContext): Promise<Problem[]> =>
+  (await Promise.all(HARD.map((check) => check.run(context)))).flat();
+
+/** Refuses a machine with problems, each in a line. */
+export function refuse(problems: readonly Problem[]): void {
+  if (problems.length > 0) throw new UserError(problems.map(({ what, mend }) => `${what}; ${mend}`).join("\nskerry: "));
+}
 
 /** Whether the kernel has a module that it loads when it is first used. */
 const hasModule = (name: string): Promise<boolean> =>

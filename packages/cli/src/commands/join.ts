@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { systemClock } from "@skerry/base";
+import { hardProblems, refuse } from "../checks/machine.ts";
 import { UserError, type Command } from "../command.ts";
 import { startInstanceDaemon } from "../instance/control.ts";
 import { waitForEdge } from "../instance/health.ts";
@@ -35,6 +37,11 @@ export const join: Command = {
       );
     }
     const steps = new Steps(process.stdout);
+    await steps.step("machine checked", async () => {
+      const nowMs = systemClock.now();
+      // The ports are those of a cloud, which an edge has none of.
+      refuse(await hardProblems({ layout, instance: undefined, roles: ["edge"], apiPort: 0, linkPort: 0, nowMs }));
+    });
     const missing = missingNeeds();
     if (missing.length > 0) {
       steps.note(`Installing with apt-get, because they are missing: ${missing.map((need) => need.package).join(" ")}`);

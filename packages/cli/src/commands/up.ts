@@ -5,7 +5,7 @@ import { systemClock, writeFileAtomic } from "@skerry/base";
 import { isNotFound, kinds } from "@skerry/machinery";
 import type { Client } from "@skerry/client";
 import { UserError, type Call, type Command } from "../command.ts";
-import { CHECKS } from "../checks/machine.ts";
+import { hardProblems, refuse } from "../checks/machine.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
 import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
@@ -181,8 +181,7 @@ async function checkMachine(layout: Layout, request: SettingsRequest, instance: 
     linkPort: request.linkPort ?? instance?.settings.linkPort ?? 10_000,
     nowMs: systemClock.now(),
   };
-  const hard = CHECKS.filter((check) => ["ports", "kernel", "clock"].includes(check.name));
-  const problems = (await Promise.all(hard.map((check) => check.run(context)))).flat();
+  const problems = await hardProblems(context);
   if (!instance && request.clusterCidr !== undefined) {
     const conflict = conflictOf(request.clusterCidr, await hostRoutes());
     if (conflict) {
@@ -192,7 +191,7 @@ async function checkMachine(layout: Layout, request: SettingsRequest, instance: 
       });
     }
   }
-  if (problems.length > 0) throw new UserError(problems.map(({ what, mend }) => `${what}; ${mend}`).join("\nskerry: "));
+  refuse(problems);
 }
 
 async function nodeState(client: Client, name: string, signal: AbortSignal): Promise<true | string> {
