@@ -45,6 +45,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full; free some space there",
   EDQUOT: "the disk quota is used up; free some space there",
   ENOTDIR: "a part of this path is no folder; choose another place with --data-dir",
+  ELOOP: "its symbolic links lead in a circle; choose another place with --data-dir",
   ENAMETOOLONG: "the path is too long; choose a shorter place with --data-dir",
   EMFILE: "too many files are open; raise the limit (ulimit -n)",
   EIO: "the disk fails; look at what the kernel says of it (dmesg)",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, mkdtempDisposable, readdir, realpath, rm, symlink } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -56,6 +56,45 @@ describe("--data-dir", () => {
         stderr: /^skerry: --data-dir takes a path of at most 91 bytes, /,
       });
     }
+  });
+});
+
+describe("layoutOf()", () => {
+  it("knows an instance by one name, whatever path leads to it, before and after its folder is made", async () => {
+    await using folder = await mkdtempDisposable(path.join(tmpdir(), "skerry-"));
+    const real = await realpath(folder.path);
+    await mkdir(path.join(real, "disk", "deep"), { recursive: true });
+    await symlink(path.join(real, "disk"), path.join(real, "link"));
+    await symlink(path.join("disk", "deep"), path.join(real, "shortcut"));
+    // Leads to what is not there, as one does after `down -v`.
+    await symlink(path.join("disk", "data"), path.join(real, "named"));
+    const wanted = path.join(real, "disk", "data");
+    const paths = [
+      wanted,
+      `${wanted}//`,
+      `${real}/link/data`,
+      `${real}/link/none/../data/`,
+      // Behind the link lies the folder of what it leads to, not its own.
+      `${real}/shortcut/../data`,
+      `${real}/named`,
+      path.relative(process.cwd(), `${real}/link/data`),
+    ];
+    const named = (): string[] => [...new Set(paths.map((each) => layoutOf(each).dataDir))];
+    assert.deepEqual(named(), [wanted]);
+    await mkdir(path.join(wanted, "..", "none"));
+    await mkdir(wanted);
+    assert.deepEqual(named(), [wanted]);
+    assert.equal(layoutOf(`${real}/named`).runDir, path.join(wanted, "run"));
+  });
+
+  it("takes the default instance for it by whatever path, and no other", async () => {
+    await using folder = await mkdtempDisposable(path.join(tmpdir(), "skerry-"));
+    await symlink("/var/lib", path.join(folder.path, "lib"));
+    const layout = layoutOf("/var/lib/skerry");
+    assert.equal(layout.runDir, "/run/skerry");
+    assert.deepEqual(layoutOf(`${folder.path}/lib/skerry/`), layout);
+    assert.deepEqual(layoutOf("/var/lib/skerry/."), layout);
+    assert.notEqual(layoutOf("/var/lib/skerry2").runDir, layout.runDir);
   });
 });
 

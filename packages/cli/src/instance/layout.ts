@@ -1,4 +1,6 @@
+import { readlinkSync, realpathSync } from "node:fs";
 import path from "node:path";
+import { isMissingFile } from "@skerry/base";
 import { UsageError, type Call } from "../command.ts";
 
 const DEFAULT_DATA_DIR = "/var/lib/skerry";
@@ -26,8 +28,10 @@ export interface Layout {
 
 /** The default data folder keeps to the file-system hierarchy; any other holds all of the instance. */
 export function layoutOf(dataDir: string): Layout {
-  const dir = path.resolve(dataDir);
-  const isDefault = dir === DEFAULT_DATA_DIR;
+  const real = realPathOf(dataDir);
+  const isDefault = real === realPathOf(DEFAULT_DATA_DIR);
+  // By whatever name and link it is reached, the default instance goes by the one name that its files elsewhere are found by.
+  const dir = isDefault ? DEFAULT_DATA_DIR : real;
   const configDir = isDefault ? "/etc/skerry" : path.join(dir, "etc");
   return {
     dataDir: dir,
@@ -42,6 +46,34 @@ export function layoutOf(dataDir: string): Layout {
     compileCache: path.join(dir, "compile-cache"),
     sampleMark: path.join(dir, "sample-made"),
   };
+}
+
+/**
+ * The one name of a folder, however a path leads to it: an instance's lock, units and processes are found by it. Of one that does not exist yet, what
+ * exists of its path decides.
+ */
+function realPathOf(dir: string): string {
+  // Not resolved as text: where a link stands before `..`, that leads elsewhere than the kernel goes.
+  const absolute = (path.isAbsolute(dir) ? dir : `${process.cwd()}/${dir}`).replace(/(?<!^)\/+$/, "");
+  try {
+    return realpathSync.native(absolute);
+  } catch (error) {
+    if (!isMissingFile(error)) throw error;
+  }
+  const parent = realPathOf(path.dirname(absolute));
+  const target = linkTarget(absolute);
+  if (target === undefined) return path.join(parent, path.basename(absolute));
+  return realPathOf(path.isAbsolute(target) ? target : `${parent}/${target}`);
+}
+
+/** Where a link leads that leads nowhere yet; undefined when nothing is there. */
+function linkTarget(file: string): string | undefined {
+  try {
+    return readlinkSync(file);
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw error;
+  }
 }
 
 /** What names the instance on a command line, for a shell: nothing where it is the default one. */
