@@ -66,7 +66,7 @@ describe("join", () => {
     const [, id = ""] = token.split(".");
     await assert.rejects(
       cloud.join("n1", { token: withWrongSecret(token) }),
-      /not known to this cloud: make one with `skerry token create`/,
+      /not known to this cloud: make one with `\.\/skerry token create`/,
     );
     await assert.rejects(cloud.join("n1", { token: await cloud.token(-1000) }), /has expired: make another/);
     await assert.rejects(cloud.join("n1", { token: await other.token() }), /of another cloud than the token/);

@@ -146,9 +146,10 @@ describe("A user without root", () => {
 
   it("is told in a line what root is needed for when there is no sudo", async () => {
     await using tools = await Tools.create(user);
-    await assert.rejects(tools.run(), {
+    const launcher = path.join(user.clone, "skerry");
+    await assert.rejects(tools.run("SKERRY_DATA_DIR=/srv/it's mine"), {
       code: 1,
-      stderr: "skerry: 'up' needs root, and there is no sudo here; run it as root\n",
+      stderr: `skerry: 'up' needs root, and there is no sudo here; as root, run: SKERRY_DATA_DIR=/srv/it\\'s\\ mine ${launcher} up\n`,
     });
   });
 

@@ -40,6 +40,8 @@ export interface AgentOptions {
   reclaim?: (sandboxes: ReadonlySet<string>, signal: AbortSignal) => Promise<void>;
   /** What other parts of the process know to be wrong, such as a runtime that cannot be started. */
   otherProblems?: () => Problem[];
+  /** A command of the product on this edge, as a person can paste it; see `Problem`. */
+  commandLine?: (words: string) => string;
   mounts?: Mounts;
   /** Looks at the machine; tests have machines of their own. */
   readMachine?: () => Promise<MachineFacts>;
@@ -297,14 +299,15 @@ export class Agent implements AsyncDisposable {
   }
 
   #problems({ runtime, network }: { runtime: string[]; network: string[] }, link: string | undefined): Problem[] {
+    const { commandLine = (words: string) => `./skerry ${words}` } = this.#options;
     return [
       ...runtime.map((what) => ({
         what: `The container runtime is not ready: ${what}`,
-        mend: "Nothing to do when it was just started; else look at its log: skerry logs containerd",
+        mend: `Nothing to do when it was just started; else look at its log: ${commandLine("logs containerd")}`,
       })),
       ...network.map((what) => ({
         what: `The pods' network is not ready: ${what}`,
-        mend: "See what skerry check says of networks and firewall",
+        mend: `See what ${commandLine("check")} says of networks and firewall`,
       })),
       ...(link === undefined
         ? []

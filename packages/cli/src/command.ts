@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { programWord } from "./program/program-word.ts";
 
 /** One option of a command. Each can also be given in the environment: `--data-dir` as `SKERRY_DATA_DIR`. */
 export interface Option {
@@ -99,22 +100,25 @@ export function parseCall(
   } catch (error) {
     const [text = ""] = (error as Error).message.split("\n");
     throw new UsageError(
-      `${text.replace(/\. To specify a positional.*$/, "").replace(/\.$/, "")}; see skerry ${command.name} --help`,
+      `${text.replace(/\. To specify a positional.*$/, "").replace(/\.$/, "")}; see ${programWord()} ${command.name} --help`,
     );
   }
   const { values, positionals } = parsed;
   const empty = Object.keys(values).find((name) => values[name] === "");
-  if (empty !== undefined) throw new UsageError(`--${empty} needs a value; see skerry ${command.name} --help`);
+  if (empty !== undefined)
+    throw new UsageError(`--${empty} needs a value; see ${programWord()} ${command.name} --help`);
   const [least, most] = command.arity ?? [0, 0];
   if (values["help"] !== true) {
     if (positionals.length < least) {
       throw new UsageError(
-        `skerry ${command.name} needs ${command.operands ?? "more words"}; see skerry ${command.name} --help`,
+        `skerry ${command.name} needs ${command.operands ?? "more words"}; see ${programWord()} ${command.name} --help`,
       );
     }
     const extra = positionals[most];
     if (extra !== undefined) {
-      throw new UsageError(`skerry ${command.name} does not take "${extra}"; see skerry ${command.name} --help`);
+      throw new UsageError(
+        `skerry ${command.name} does not take "${extra}"; see ${programWord()} ${command.name} --help`,
+      );
     }
   }
   return {

@@ -1,6 +1,7 @@
 import { COMMANDS, COMMAND_NAMES } from "./commands/table.ts";
 import { helpOf, parseCall, UsageError, UserError } from "./command.ts";
 import { layoutOfCall } from "./instance/layout.ts";
+import { programWord } from "./program/program-word.ts";
 
 /** Runs the command that the words name and resolves with the exit code of the process. */
 export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -79,7 +80,7 @@ async function dispatch(words: readonly string[], env: NodeJS.ProcessEnv, signal
     }
     if (group.length > 0)
       throw new UsageError(`skerry ${first} needs one of: ${group.map((each) => each.split(" ")[1]).join(", ")}`);
-    throw new UsageError(`There is no command "${first}"; see skerry --help`);
+    throw new UsageError(`There is no command "${first}"; see ${programWord()} --help`);
   }
   const command = await load();
   const rest = words.slice(name.split(" ").length);

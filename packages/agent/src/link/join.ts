@@ -6,7 +6,7 @@ import { EdgeIdentity } from "./edge-identity.ts";
 
 export interface JoinOptions {
   server: HubAddress;
-  /** As `skerry token create` printed it: `skerry.ID.SECRET.PIN`. */
+  /** As `./skerry token create` printed it: `skerry.ID.SECRET.PIN`. */
   token: string;
   nodeName: string;
   /** Where key and certificate are kept. */
@@ -24,7 +24,7 @@ export async function join(options: JoinOptions): Promise<EdgeIdentity> {
   const { server: address, token, nodeName, identityFile, clock = systemClock, log = silentLogger, signal } = options;
   const [, id, secret, pin] = /^skerry\.([a-z0-9]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})$/.exec(token.trim()) ?? [];
   if (id === undefined || secret === undefined || pin === undefined) {
-    throw new Error("The token is not complete: copy all of what `skerry token create` printed");
+    throw new Error("The token is not complete: copy all of what `./skerry token create` printed");
   }
   const { authority, session } = await pinnedAuthority(address, Buffer.from(pin, "base64url"), signal);
   return EdgeIdentity.create(identityFile, async (csr) => {

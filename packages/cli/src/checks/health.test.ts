@@ -5,6 +5,7 @@ import path from "node:path";
 import { describe, it } from "node:test";
 import { writePidFile } from "@skerry/base";
 import type { Pod, PodStatus } from "@skerry/machinery/types";
+import { commandLine } from "../instance/command-line.ts";
 import { layoutOf, pidFileOf, type Layout } from "../instance/layout.ts";
 import type { Settings } from "../instance/settings.ts";
 import { lookAt, podProblems } from "./health.ts";
@@ -33,13 +34,13 @@ describe("lookAt()", () => {
       const { problems } = await lookAt({ layout, settings: { ...settings, roles } }, never);
       return problems.map(({ mend }) => mend);
     };
-    const option = ` --data-dir '${layout.dataDir.replace("'", `'\\''`)}'`;
-    assert.deepEqual(await mends(["cloud", "edge"]), [`skerry cloud start${option}`, `skerry up${option}`]);
-    assert.deepEqual(await mends(["edge"]), [`skerry join${option} HOST:PORT TOKEN`]);
+    const ours = (words: string): string => commandLine(layout, words);
+    assert.deepEqual(await mends(["cloud", "edge"]), [ours("cloud start"), ours("up")]);
+    assert.deepEqual(await mends(["edge"]), [ours("join HOST:PORT TOKEN")]);
     await mkdir(layout.edgeDir);
     await writeFile(layout.identity, "");
-    assert.deepEqual(await mends(["cloud", "edge"]), [`skerry cloud start${option}`, `skerry edge start${option}`]);
-    assert.deepEqual(await mends(["edge"]), [`skerry edge start${option}`]);
+    assert.deepEqual(await mends(["cloud", "edge"]), [ours("cloud start"), ours("edge start")]);
+    assert.deepEqual(await mends(["edge"]), [ours("edge start")]);
   });
 
   it("says that a cloud is starting which has no kubeconfig yet", async () => {
@@ -57,6 +58,7 @@ describe("lookAt()", () => {
 });
 
 describe("podProblems()", () => {
+  const instance = { layout: layoutOf("/srv/edge-1"), settings };
   const waits = (status: PodStatus): Pod => ({
     metadata: { namespace: "default", name: "web" },
     spec: { containers: [{ name: "main" }] },
@@ -77,10 +79,23 @@ describe("podProblems()", () => {
 
   it("names a pod that waits in what does not pass by itself, and none that has ended", () => {
     assert.deepEqual(
-      podProblems(waits({ phase: "Pending" })).map(({ what }) => what),
+      podProblems(waits({ phase: "Pending" }), instance).map(({ what }) => what),
       ["Pod default/web: main waits in CreateContainerError"],
     );
-    assert.deepEqual(podProblems(waits({ phase: "Failed", reason: "DeadlineExceeded" })), []);
-    assert.deepEqual(podProblems(waits({ phase: "Succeeded" })), []);
+    assert.deepEqual(podProblems(waits({ phase: "Failed", reason: "DeadlineExceeded" }), instance), []);
+    assert.deepEqual(podProblems(waits({ phase: "Succeeded" }), instance), []);
+  });
+
+  it("mends with commands on this instance, and says plainly which are another machine's", () => {
+    const mendOf = (reason: string, nodeName: string): string | undefined => {
+      const pod = waits({ phase: "Pending" });
+      pod.spec!.nodeName = nodeName;
+      pod.status!.containerStatuses![0]!.state = { waiting: { reason } };
+      return podProblems(pod, instance)[0]?.mend;
+    };
+    const ours = (words: string): string => commandLine(instance.layout, words);
+    assert.equal(mendOf("CrashLoopBackOff", "n1"), `see why it ends (${ours("kubectl -n default logs web -p")})`);
+    assert.ok(mendOf("ErrImagePull", "n1")?.includes(`import it there: ${ours("image import FILE")} (`));
+    assert.ok(mendOf("ErrImagePull", "n2")?.includes("import it there: ./skerry image import FILE ("));
   });
 });

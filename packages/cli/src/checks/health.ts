@@ -4,10 +4,10 @@ import { isMissingFile } from "@skerry/base";
 import { kinds, type Kind, type KubeObject } from "@skerry/machinery";
 import type { Node, Pod } from "@skerry/machinery/types";
 import { runningDaemon } from "../instance/control.ts";
+import { commandLine } from "../instance/command-line.ts";
 import { edgeStatus } from "../instance/health.ts";
 import type { Instance } from "../instance/instance.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
-import { dataDirOption } from "../instance/layout.ts";
 import type { Problem } from "./machine.ts";
 
 /** How long the cloud may take to answer a look, in milliseconds. */
@@ -27,20 +27,20 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
   const problems: Problem[] = [];
   const cloud = settings.roles.includes("cloud") ? await runningDaemon(instance, "cloud") : undefined;
   const edge = settings.roles.includes("edge") ? await runningDaemon(instance, "edge") : undefined;
-  const flags = dataDirOption(layout);
+  const ours = (words: string): string => commandLine(layout, words);
   if (settings.roles.includes("cloud") && !cloud) {
-    problems.push({ what: "The cloud does not run; pods go on without it", mend: `skerry cloud start${flags}` });
+    problems.push({ what: "The cloud does not run; pods go on without it", mend: ours("cloud start") });
   }
   if (settings.roles.includes("edge") && !edge) {
     problems.push(
       existsSync(layout.identity)
         ? {
             what: "The edge's agent does not run; nothing is started or restarted",
-            mend: `skerry edge start${flags}`,
+            mend: ours("edge start"),
           }
         : {
             what: "This machine has not joined yet, so no pod runs on it",
-            mend: settings.roles.includes("cloud") ? `skerry up${flags}` : `skerry join${flags} HOST:PORT TOKEN`,
+            mend: ours(settings.roles.includes("cloud") ? "up" : "join HOST:PORT TOKEN"),
           },
     );
   }
@@ -61,7 +61,7 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
         what: existsSync(layout.kubeconfig)
           ? `The cloud runs but does not answer: ${(error as Error).message}`
           : "The cloud is starting",
-        mend: `skerry logs cloud${flags}`,
+        mend: ours("logs cloud"),
       });
     }
   }
@@ -77,11 +77,14 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
         what: starting
           ? "The edge's agent is starting"
           : `The edge's agent does not answer: ${(error as Error).message}`,
-        mend: `skerry logs edge${flags}`,
+        mend: ours("logs edge"),
       });
     }
   }
-  problems.push(...nodes.flatMap(nodeProblems), ...pods.flatMap(podProblems));
+  problems.push(
+    ...nodes.flatMap((node) => nodeProblems(node, instance)),
+    ...pods.flatMap((pod) => podProblems(pod, instance)),
+  );
   return {
     cloud: { running: cloud !== undefined, pid: cloud?.pid, answers },
     edge: { running: edge !== undefined, pid: edge?.pid, status },
@@ -94,7 +97,11 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
 export const problemsOf = async (instance: Instance, signal: AbortSignal): Promise<Problem[]> =>
   (await lookAt(instance, signal)).problems;
 
-function nodeProblems(node: Node): Problem[] {
+/** A command on the machine of a node: what this one's instance is called there is not known, unless it is this one. */
+const commandOn = (node: string | undefined, { layout, settings }: Instance, words: string): string =>
+  node === settings.nodeName && settings.roles.includes("edge") ? commandLine(layout, words) : `./skerry ${words}`;
+
+function nodeProblems(node: Node, instance: Instance): Problem[] {
   const { name } = node.metadata;
   const ready = node.status?.conditions?.find((condition) => condition.type === "Ready");
   if (ready?.status === "True") return [];
@@ -102,25 +109,26 @@ function nodeProblems(node: Node): Problem[] {
     return [
       {
         what: `Node ${name} is out of reach${ready?.lastTransitionTime ? ` since ${ready.lastTransitionTime}` : ""}`,
-        mend: "look at that machine: is it on, does its agent run (skerry status), does it reach this cloud's link port",
+        mend: `look at that machine: is it on, does its agent run (${commandOn(name, instance, "status")}), does it reach this cloud's link port`,
       },
     ];
   }
   return [
     {
       what: `Node ${name} is not ready: ${ready.message ?? ready.reason ?? "no reason given"}`,
-      mend: `skerry check, on ${name}`,
+      mend: `${commandOn(name, instance, "check")}, on ${name}`,
     },
   ];
 }
 
+const notPulled = (importImage: string): string =>
+  `check the image's name, and that the node reaches its registry; or import it there: ${importImage}`;
+
 /** Reasons of waiting that do not pass by themselves. */
-const STUCK: Record<string, string> = {
-  ErrImagePull:
-    "check the image's name, and that the node reaches its registry; or import it: skerry image import FILE",
-  ImagePullBackOff:
-    "check the image's name, and that the node reaches its registry; or import it: skerry image import FILE",
-  ErrImageNeverPull: "import the image on the node: skerry image import FILE",
+const STUCK: Record<string, string | ((importImage: string) => string)> = {
+  ErrImagePull: notPulled,
+  ImagePullBackOff: notPulled,
+  ErrImageNeverPull: (importImage) => `import the image on the node: ${importImage}`,
   InvalidImageName: "correct the image's name",
   CrashLoopBackOff: "see why it ends",
   CreateContainerConfigError: "make the ConfigMap or Secret that it names",
@@ -129,7 +137,7 @@ const STUCK: Record<string, string> = {
 };
 
 /** What is wrong with a pod and does not pass by itself. */
-export function podProblems(pod: Pod): Problem[] {
+export function podProblems(pod: Pod, instance: Instance): Problem[] {
   const { namespace, name } = pod.metadata;
   // What has ended waits for nothing any more.
   if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed") return [];
@@ -146,12 +154,12 @@ export function podProblems(pod: Pod): Problem[] {
   }
   return (pod.status?.containerStatuses ?? []).flatMap((status) => {
     const reason = status.state?.waiting?.reason ?? "";
-    const mend = STUCK[reason];
-    if (!mend) return [];
-    const look =
-      reason === "CrashLoopBackOff"
-        ? `kubectl -n ${namespace} logs ${name} -p`
-        : `kubectl -n ${namespace} describe pod ${name}`;
+    const words = STUCK[reason];
+    if (words === undefined) return [];
+    const mend =
+      typeof words === "string" ? words : words(commandOn(pod.spec?.nodeName, instance, "image import FILE"));
+    const verb = reason === "CrashLoopBackOff" ? `logs ${name} -p` : `describe pod ${name}`;
+    const look = commandLine(instance.layout, `kubectl -n ${namespace} ${verb}`);
     return [{ what: `Pod ${namespace}/${name}: ${status.name} waits in ${reason}`, mend: `${mend} (${look})` }];
   });
 }

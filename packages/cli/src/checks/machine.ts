@@ -84,7 +84,7 @@ const programs: Check = {
     roles.includes("edge")
       ? EDGE_NEEDS.flatMap((need) => {
           const what = whyMissing(need);
-          const mend = `skerry up installs what is needed, or: apt-get install ${need.package}`;
+          const mend = `apt-get install ${need.package}`;
           return what === undefined ? [] : [{ what, mend }];
         })
       : [],
@@ -175,14 +175,12 @@ const certificates: Check = {
     const own = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(pem)?.[0];
     if (own === undefined) return problems;
     const left = new X509Certificate(own).validToDate.getTime() - nowMs;
-    if (left < 0) {
+    if (left < CERTIFICATE_WARNING_MS) {
       problems.push({
-        what: "The edge's certificate has expired",
-        mend: "join again with a new token: skerry token create, skerry join",
-      });
-    } else if (left < CERTIFICATE_WARNING_MS) {
-      problems.push({
-        what: `The edge's certificate expires in ${Math.ceil(left / 86_400_000)} days and has not been renewed`,
+        what:
+          left < 0
+            ? "The edge's certificate has expired"
+            : `The edge's certificate expires in ${Math.ceil(left / 86_400_000)} days and has not been renewed`,
         mend: "let the edge reach its cloud: it renews by itself",
       });
     }

@@ -3,6 +3,7 @@ import { silentLogger } from "@skerry/base";
 import type { Command } from "../command.ts";
 import { containersOf } from "../daemons/edge.ts";
 import { stopInstanceDaemon } from "../instance/control.ts";
+import { commandLine } from "../instance/command-line.ts";
 import { lockInstance } from "../instance/instance-lock.ts";
 import { findInstance, type Instance } from "../instance/instance.ts";
 import { layoutOfCall, ownPaths, type Layout } from "../instance/layout.ts";
@@ -43,7 +44,10 @@ export const down: Command = {
     }
     if (roles.includes("cloud")) await steps.step("cloud stopped", () => stopInstanceDaemon(instance, "cloud"));
     if (removes) await steps.step("data removed", () => removeData(layout));
-    else steps.note(`Data is kept in ${layout.dataDir}; skerry up brings everything back, skerry down -v removes it`);
+    else
+      steps.note(
+        `Data is kept in ${layout.dataDir}; ${commandLine(layout, "up")} brings everything back, ${commandLine(layout, "down -v")} removes it`,
+      );
   },
 };
 

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { UserError, type Call } from "../command.ts";
+import { commandLine } from "../instance/command-line.ts";
 import { noteProcess, runningDaemon } from "../instance/control.ts";
 import { daemonCommand, daemonEnvironment } from "../instance/daemon-command.ts";
 import { waitForCloud } from "../instance/health.ts";
@@ -22,7 +23,7 @@ export async function runForeground(
     const running = await runningDaemon(instance, daemon);
     if (running) {
       throw new UserError(
-        `The ${daemon} of this instance runs already, as process ${running.pid}; stop it first, with skerry ${daemon} stop`,
+        `The ${daemon} of this instance runs already, as process ${running.pid}; stop it first, with ${commandLine(instance.layout, `${daemon} stop`)}`,
       );
     }
     await refreshBundle();

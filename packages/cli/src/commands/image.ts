@@ -4,6 +4,7 @@ import path from "node:path";
 import { silentLogger } from "@skerry/base";
 import { UserError, type Call, type Command } from "../command.ts";
 import { containersOf } from "../daemons/edge.ts";
+import { commandLine } from "../instance/command-line.ts";
 import { requireInstance } from "../instance/instance.ts";
 import { table } from "../table.ts";
 import type { PrivateContainerd } from "@skerry/agent";
@@ -52,8 +53,11 @@ export const imageList: Command = {
 };
 
 async function runningContainers(call: Call): Promise<PrivateContainerd> {
-  const containers = containersOf(await requireInstance(call, "edge"), silentLogger);
+  const instance = await requireInstance(call, "edge");
+  const containers = containersOf(instance, silentLogger);
   if (await containers.supervisor.isRunning()) return containers;
   await containers[Symbol.asyncDispose]();
-  throw new UserError("The edge's containerd does not run; start it with skerry edge start, or skerry up");
+  throw new UserError(
+    `The edge's containerd does not run; start it with ${commandLine(instance.layout, "edge start")}`,
+  );
 }

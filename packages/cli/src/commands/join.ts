@@ -4,6 +4,7 @@ import { systemClock } from "@skerry/base";
 import { hardProblems, refuse } from "../checks/machine.ts";
 import { UserError, type Command } from "../command.ts";
 import { startInstanceDaemon } from "../instance/control.ts";
+import { commandLine } from "../instance/command-line.ts";
 import { waitForEdge } from "../instance/health.ts";
 import { lockInstance } from "../instance/instance-lock.ts";
 import { type Instance } from "../instance/instance.ts";
@@ -28,12 +29,12 @@ export const join: Command = {
     using _ = lockInstance(layout, "join");
     if (existsSync(layout.identity)) {
       throw new UserError(
-        `This machine has joined already (${layout.identity}); to join another cloud, first remove it with skerry down -v`,
+        `This machine has joined already (${layout.identity}); to join another cloud, first remove it with ${commandLine(layout, "down -v")}`,
       );
     }
     if ((await readSettings(layout))?.roles.includes("cloud")) {
       throw new UserError(
-        `The instance in ${layout.dataDir} runs a cloud of its own; join with another --data-dir, or remove it with skerry down -v`,
+        `The instance in ${layout.dataDir} runs a cloud of its own; join with another --data-dir, or remove it with ${commandLine(layout, "down -v")}`,
       );
     }
     const steps = new Steps(process.stdout);

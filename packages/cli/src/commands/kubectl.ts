@@ -26,7 +26,7 @@ export const kubectl: Command = {
       { ...call, option: (name) => (name === "data-dir" ? dataDir : call.option(name)) },
       "cloud",
     );
-    const child = spawn(await pinnedKubectl(call.env, call.signal), words, {
+    const child = spawn(await pinnedKubectl(layout, call.env, call.signal), words, {
       stdio: "inherit",
       env: { ...call.env, KUBECONFIG: layout.kubeconfig },
     });

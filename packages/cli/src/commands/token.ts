@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { UsageError, UserError, type Command } from "../command.ts";
 import { parseDuration } from "../duration.ts";
+import { commandLine } from "../instance/command-line.ts";
 import { requireInstance } from "../instance/instance.ts";
 import { createJoinToken } from "../instance/joining.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
@@ -21,12 +22,15 @@ export const tokenCreate: Command = {
     try {
       token = await createJoinToken(client, layout, ttlMs);
     } catch (error) {
-      throw new UserError(`Cannot make a token: ${(error as Error).message}; does the cloud run (skerry status)?`, {
-        cause: error,
-      });
+      throw new UserError(
+        `Cannot make a token: ${(error as Error).message}; does the cloud run (${commandLine(layout, "status")})?`,
+        {
+          cause: error,
+        },
+      );
     }
     console.log(token);
     // On the other stream, so that scripts take the token alone.
-    console.error(`On the machine that is to join: skerry join ${hostname()}:${settings.linkPort} TOKEN`);
+    console.error(`On the machine that is to join: ./skerry join ${hostname()}:${settings.linkPort} TOKEN`);
   },
 };

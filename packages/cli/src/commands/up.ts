@@ -9,9 +9,10 @@ import { hardProblems, refuse } from "../checks/machine.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
 import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
+import { commandLine } from "../instance/command-line.ts";
 import { lockInstance } from "../instance/instance-lock.ts";
 import { type Instance } from "../instance/instance.ts";
-import { dataDirOption, layoutOfCall, type Layout } from "../instance/layout.ts";
+import { layoutOfCall, type Layout } from "../instance/layout.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
 import { ensureSettings, readSettings, type SettingsRequest } from "../instance/settings.ts";
@@ -110,7 +111,7 @@ async function settle(instance: Instance, call: Call, steps: Steps, startEdge = 
     await waitForEdge(instance, call.signal);
   });
   await steps.step(`node ${settings.nodeName} is Ready`, () =>
-    until(call.signal, `node ${settings.nodeName} is not Ready`, async () => {
+    until(layout, call.signal, `node ${settings.nodeName} is not Ready`, async () => {
       // What the API says may be from before a stop: the edge itself says whether it is linked and in order now.
       const { link, problems } = await edgeStatus(layout);
       if (problems.length > 0) return problems.map(({ what }) => what).join("; ");
@@ -124,7 +125,7 @@ async function settle(instance: Instance, call: Call, steps: Steps, startEdge = 
         await createSample(client, call.signal);
         await writeFileAtomic(layout.sampleMark, "");
       }
-      await until(call.signal, `the sample ${SAMPLE_NAME} does not run`, async () => {
+      await until(layout, call.signal, `the sample ${SAMPLE_NAME} does not run`, async () => {
         const progress = await sampleProgress(client, call.signal);
         const late = (await edgeStatus(layout)).pods.find(
           (pod) => pod.name.startsWith(`${SAMPLE_NAME}-`) && !pod.ready,
@@ -137,9 +138,9 @@ async function settle(instance: Instance, call: Call, steps: Steps, startEdge = 
     });
   }
   steps.note(`Everything runs after ${steps.elapsed}`);
-  const noKubectl = whyNoKubectl(call.env);
+  const noKubectl = whyNoKubectl(instance.layout, call.env);
   if (noKubectl !== undefined) steps.note(noKubectl);
-  await printClosing(instance, call);
+  printClosing(instance);
 }
 
 /** Through sudo, the kubeconfig belongs to whoever called it: kubectl needs no root. */
@@ -162,12 +163,12 @@ async function isRevoked(client: Client, layout: Layout, signal: AbortSignal): P
 }
 
 /** A daemon that runs keeps its ports. */
-function refuseOtherPorts({ settings }: Instance, { apiPort, linkPort }: SettingsRequest): void {
+function refuseOtherPorts({ layout, settings }: Instance, { apiPort, linkPort }: SettingsRequest): void {
   const isOther =
     (apiPort ?? settings.apiPort) !== settings.apiPort || (linkPort ?? settings.linkPort) !== settings.linkPort;
   if (!isOther) return;
   throw new UserError(
-    `This instance runs with --api-port ${settings.apiPort} --link-port ${settings.linkPort}; stop it with skerry down to change them`,
+    `This instance runs with --api-port ${settings.apiPort} --link-port ${settings.linkPort}; stop it with ${commandLine(layout, "down")} to change them`,
   );
 }
 
@@ -201,7 +202,12 @@ async function nodeState(client: Client, name: string, signal: AbortSignal): Pro
 }
 
 /** Asks until the answer is true; an answer in words, or a failure, says what it still waits for. */
-async function until(signal: AbortSignal, what: string, ask: () => Promise<true | string>): Promise<void> {
+async function until(
+  layout: Layout,
+  signal: AbortSignal,
+  what: string,
+  ask: () => Promise<true | string>,
+): Promise<void> {
   const begin = systemClock.monotonic();
   let since = begin;
   let last = "";
@@ -221,19 +227,20 @@ async function until(signal: AbortSignal, what: string, ask: () => Promise<true 
     await systemClock.sleep(50, signal);
   }
   const seconds = Math.round((systemClock.monotonic() - begin) / 1000);
-  throw new UserError(`After ${seconds} s ${what}: ${last}; see skerry check and skerry logs edge`);
+  throw new UserError(
+    `After ${seconds} s ${what}: ${last}; see ${commandLine(layout, "check")} and ${commandLine(layout, "logs edge")}`,
+  );
 }
 
-async function printClosing({ layout, settings }: Instance, call: Call): Promise<void> {
-  const option = dataDirOption(layout);
-  const self = call.env["SKERRY_COMMAND"] ?? "./skerry";
+function printClosing({ layout, settings }: Instance): void {
+  const ours = (words: string): string => commandLine(layout, words);
   console.log(`
 API         https://127.0.0.1:${settings.apiPort}
 kubeconfig  ${layout.kubeconfig}
-logs        ${self} logs${option} cloud, ${self} logs${option} edge
+logs        ${ours("logs cloud")}, ${ours("logs edge")}
 
 Try:
-  ${self} kubectl${option} get pods -o wide
-  ${self} kubectl${option} ${settings.sample ? `logs -l app=${SAMPLE_NAME}` : "get nodes"}
-  ${self} status${option}`);
+  ${ours("kubectl get pods -o wide")}
+  ${ours(`kubectl ${settings.sample ? `logs -l app=${SAMPLE_NAME}` : "get nodes"}`)}
+  ${ours("status")}`);
 }

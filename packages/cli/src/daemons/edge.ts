@@ -8,6 +8,7 @@ import {
   type HubAddress,
 } from "@skerry/agent";
 import { hasSystemd, systemClock, type Logger } from "@skerry/base";
+import { commandLine } from "../instance/command-line.ts";
 import type { Instance } from "../instance/instance.ts";
 import { unitName } from "../instance/units.ts";
 
@@ -48,7 +49,7 @@ export class Edge implements AsyncDisposable {
     const identity = await EdgeIdentity.load(layout.identity);
     if (!identity) {
       throw new Error(
-        `This machine has not joined a cloud: there is no ${layout.identity}; use skerry join, or skerry up`,
+        `This machine has not joined a cloud: there is no ${layout.identity}; use ${commandLine(layout, "join HOST:PORT TOKEN")}, or ${commandLine(layout, "up")}`,
       );
     }
     const containers = this.#stack.use(containersOf(instance, log));
@@ -73,6 +74,7 @@ export class Edge implements AsyncDisposable {
           await containers.ensureBuiltinImages(signal);
         },
         reclaim: (_sandboxes, signal) => containers.clearStrays(STRAY_AGE_MS, signal),
+        commandLine: (words) => commandLine(layout, words),
         log,
       }),
     );

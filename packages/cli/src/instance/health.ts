@@ -4,6 +4,7 @@ import { once } from "node:events";
 import type { AgentStatus } from "@skerry/agent";
 import { hasSystemd, runCommand, systemClock } from "@skerry/base";
 import { UserError } from "../command.ts";
+import { commandLine } from "./command-line.ts";
 import { runningDaemon } from "./control.ts";
 import type { Instance } from "./instance.ts";
 import { journalOf } from "./journal.ts";
@@ -62,7 +63,7 @@ async function waitFor(
     if (systemClock.monotonic() > deadline) {
       throw new UserError(
         `The ${daemon} runs but has not become ready within ${START_TIMEOUT_MS / 1000} s: ` +
-          `${(last as Error | undefined)?.message ?? "it answers that it is not ready"}; see skerry logs ${daemon}`,
+          `${(last as Error | undefined)?.message ?? "it answers that it is not ready"}; see: ${commandLine(instance.layout, `logs ${daemon}`)}`,
       );
     }
     await systemClock.sleep(25, signal);
@@ -76,7 +77,7 @@ async function whyItEnded(instance: Instance, daemon: Daemon): Promise<UserError
     : readFile(logFileOf(instance.layout, daemon), "utf8");
   const why = lastWords((await log.catch(() => "")).trimEnd().split("\n"));
   return new UserError(
-    `The ${daemon} has ended: ${why ?? "its log does not say why"} (skerry logs ${daemon} says more)`,
+    `The ${daemon} has ended: ${why ?? "its log does not say why"} (more of it: ${commandLine(instance.layout, `logs ${daemon}`)})`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { UserError, type Call } from "../command.ts";
+import { commandLine } from "./command-line.ts";
 import { layoutOfCall, type Layout } from "./layout.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
@@ -19,8 +20,10 @@ export async function findInstance(call: Call): Promise<Instance | undefined> {
 export async function requireInstance(call: Call, role?: "cloud" | "edge"): Promise<Instance> {
   const instance = await findInstance(call);
   if (!instance) {
-    const { dataDir } = layoutOfCall(call);
-    throw new UserError(`There is no instance in ${dataDir}; make one with skerry up, or name another with --data-dir`);
+    const layout = layoutOfCall(call);
+    throw new UserError(
+      `There is no instance in ${layout.dataDir}; make one with ${commandLine(layout, "up")}, or name another with --data-dir`,
+    );
   }
   if (role && !instance.settings.roles.includes(role)) {
     throw new UserError(`The instance in ${instance.layout.dataDir} runs no ${role}`);

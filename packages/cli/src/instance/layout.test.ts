@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { parseCall, type Command } from "../command.ts";
-import { dataDirOption, edgeSocketOf, layoutOf, layoutOfCall } from "./layout.ts";
+import { edgeSocketOf, layoutOf, layoutOfCall } from "./layout.ts";
 
 const SKERRY = fileURLToPath(new URL("../../../../bin/skerry.ts", import.meta.url));
 const never = new AbortController().signal;
@@ -96,10 +96,4 @@ describe("layoutOf()", () => {
     assert.deepEqual(layoutOf("/var/lib/skerry/."), layout);
     assert.notEqual(layoutOf("/var/lib/skerry2").runDir, layout.runDir);
   });
-});
-
-it("dataDirOption() names an instance so that a shell reads it, and not the default one", () => {
-  assert.equal(dataDirOption(layoutOf("/var/lib/skerry")), "");
-  assert.equal(dataDirOption(layoutOf("/srv/edge-1")), " --data-dir /srv/edge-1");
-  assert.equal(dataDirOption(layoutOf("/srv/it's mine")), ` --data-dir '/srv/it'\\''s mine'`);
 });

@@ -3,7 +3,7 @@ import path from "node:path";
 import { isMissingFile } from "@skerry/base";
 import { UsageError, type Call } from "../command.ts";
 
-const DEFAULT_DATA_DIR = "/var/lib/skerry";
+export const DEFAULT_DATA_DIR = "/var/lib/skerry";
 /** What the path of a socket may have at most: sun_path less its end (unix(7)). */
 const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -74,13 +74,6 @@ function linkTarget(file: string): string | undefined {
     if (isMissingFile(error)) return undefined;
     throw error;
   }
-}
-
-/** What names the instance on a command line, for a shell: nothing where it is the default one. */
-export function dataDirOption({ dataDir }: Layout): string {
-  if (dataDir === DEFAULT_DATA_DIR) return "";
-  const isPlain = /^[\w./:@%+,-]+$/.test(dataDir);
-  return ` --data-dir ${isPlain ? dataDir : `'${dataDir.replaceAll("'", `'\\''`)}'`}`;
 }
 
 /** The files of the call's data folder. Throws `UsageError` for a folder that can be none. */

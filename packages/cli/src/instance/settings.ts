@@ -6,6 +6,7 @@ import type { HubAddress } from "@skerry/agent";
 import { isMissingFile, writeFileAtomic } from "@skerry/base";
 import { UserError } from "../command.ts";
 import { freeClusterCidr } from "./cluster-cidr.ts";
+import { commandLine } from "./command-line.ts";
 import { ownPaths, type Layout } from "./layout.ts";
 
 /** What was decided when an instance was made, and holds until its data is removed. */
@@ -87,7 +88,7 @@ export async function ensureSettings(layout: Layout, request: SettingsRequest): 
     if (differences.length > 0) {
       throw new UserError(
         `The instance in ${layout.dataDir} was made with ${differences.join(" and ")}; ` +
-          "leave the option out, or make another instance with --data-dir, or remove this one's data with skerry down -v",
+          `leave the option out, or make another instance with --data-dir, or remove this one's data with: ${commandLine(layout, "down -v")}`,
       );
     }
     const settings = {

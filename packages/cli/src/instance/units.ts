@@ -1,11 +1,11 @@
 import { unitWord } from "@skerry/base";
 import type { Instance } from "./instance.ts";
 import { daemonCommand, daemonEnvironment } from "./daemon-command.ts";
-import type { Daemon } from "./layout.ts";
+import { DEFAULT_DATA_DIR, type Daemon } from "./layout.ts";
 
 /** `skerry-cloud.service` for the machine's own instance, with the instance's id for others. */
 export const unitName = ({ layout, settings }: Instance, daemon: Daemon | "containerd"): string =>
-  layout.dataDir === "/var/lib/skerry" ? `skerry-${daemon}.service` : `skerry-${settings.id}-${daemon}.service`;
+  layout.dataDir === DEFAULT_DATA_DIR ? `skerry-${daemon}.service` : `skerry-${settings.id}-${daemon}.service`;
 
 /**
  * A systemd unit for a daemon. The edge's containers are not in its cgroup, and only its main process is killed, so that pods

@@ -12,7 +12,7 @@ const CLEAR_AFTER_MS = 10 * 60_000;
 
 const MESSAGE =
   "Two devices are using this node's certificate, probably because a disk or SD card was copied. " +
-  "Remove the instance on one of them (skerry down -v) and join it under a name of its own (--node-name)";
+  "Remove the instance on one of them (./skerry down -v) and join it under a name of its own (--node-name)";
 
 /** Tells users on the Node, by a condition and an Event, that its identity is used twice. */
 export class Duplicates implements AsyncDisposable {
