@@ -1,9 +1,19 @@
 import type { X509Certificate } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import https from "node:https";
+import type { Socket } from "node:net";
 import tls, { type TLSSocket } from "node:tls";
-import { checkPeerCertificate, keyToPem, toPem, type Clock, type Identity, type Logger } from "@skerry/base";
+import {
+  checkPeerCertificate,
+  keyToPem,
+  shownProxy,
+  toPem,
+  type Clock,
+  type Identity,
+  type Logger,
+} from "@skerry/base";
 import { HUB_NAME } from "@skerry/wire";
+import { openTunnel } from "./tunnel.ts";
 
 /** Where the hub is reached: any address that leads there, for its certificate is checked by CA and fixed name. */
 export interface HubAddress {
@@ -31,6 +41,8 @@ export interface DialOptions {
   /** The pinned CA of the link. */
   authority: X509Certificate;
   identity: Identity | undefined;
+  /** The HTTP proxy that leads there; all that is checked is checked behind it. */
+  proxy?: URL | undefined;
   clock: Clock;
   log: Logger;
   /** A TLS session to resume. */
@@ -74,12 +86,11 @@ export async function dialHub(options: DialOptions): Promise<TLSSocket> {
 }
 
 /** Connects to whatever is there. For reading the CA, which is held against a pin; nothing else may be sent over it. */
-export function connect(options: Omit<DialOptions, "authority" | "clock" | "log">): Promise<HubConnection> {
-  const { address, identity, session, onSession, signal } = options;
+export async function connect(options: Omit<DialOptions, "authority" | "clock" | "log">): Promise<HubConnection> {
+  const { address, proxy, identity, session, onSession, signal } = options;
   signal.throwIfAborted();
   const socket = tls.connect({
-    host: address.host,
-    port: address.port,
+    ...(proxy ? { socket: await tunnelTo(proxy, address, signal) } : { host: address.host, port: address.port }),
     servername: HUB_NAME,
     minVersion: "TLSv1.3",
     ALPNProtocols: ["http/1.1"],
@@ -109,6 +120,18 @@ export function connect(options: Omit<DialOptions, "authority" | "clock" | "log"
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
   });
+}
+
+async function tunnelTo(proxy: URL, address: HubAddress, signal: AbortSignal): Promise<Socket> {
+  const late = AbortSignal.timeout(CONNECT_MS);
+  try {
+    return await openTunnel(proxy, address, AbortSignal.any([signal, late]));
+  } catch (error) {
+    if (signal.aborted || !late.aborted) throw error;
+    throw new Error(`${address.host}:${address.port} does not answer through the proxy ${shownProxy(proxy)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** The hub answered with an error. */

@@ -5,6 +5,8 @@ import type { EdgeIdentity } from "./edge-identity.ts";
 
 export interface HubDialerOptions {
   address: HubAddress;
+  /** The HTTP proxy that leads there. */
+  proxy?: URL | undefined;
   identity: EdgeIdentity;
   clock: Clock;
   log: Logger;
@@ -62,9 +64,10 @@ export class HubDialer {
   }
 
   #connect(signal: AbortSignal, session: HubSession | undefined): ReturnType<typeof dialHub> {
-    const { address, identity, clock, log } = this.#options;
+    const { address, proxy, identity, clock, log } = this.#options;
     return dialHub({
       address,
+      proxy,
       authority: identity.authority,
       identity: identity.current,
       clock,

@@ -6,6 +6,8 @@ import { EdgeIdentity } from "./edge-identity.ts";
 
 export interface JoinOptions {
   server: HubAddress;
+  /** The HTTP proxy that leads there. */
+  proxy?: URL | undefined;
   /** As `./skerry token create` printed it: `skerry.ID.SECRET.PIN`. */
   token: string;
   nodeName: string;
@@ -21,14 +23,15 @@ export interface JoinOptions {
  * certificate it gets. Throws an error whose message says what to do: `HubRefusedError`, `NotTheHubError`, or of the network.
  */
 export async function join(options: JoinOptions): Promise<EdgeIdentity> {
-  const { server: address, token, nodeName, identityFile, clock = systemClock, log = silentLogger, signal } = options;
+  const { server: address, proxy, token, nodeName, identityFile, signal } = options;
+  const { clock = systemClock, log = silentLogger } = options;
   const [, id, secret, pin] = /^skerry\.([a-z0-9]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})$/.exec(token.trim()) ?? [];
   if (id === undefined || secret === undefined || pin === undefined) {
     throw new Error("The token is not complete: copy all of what `./skerry token create` printed");
   }
-  const { authority, session } = await pinnedAuthority(address, Buffer.from(pin, "base64url"), signal);
+  const { authority, session } = await pinnedAuthority({ address, proxy }, Buffer.from(pin, "base64url"), signal);
   return EdgeIdentity.create(identityFile, async (csr) => {
-    const socket = await dialHub({ address, authority, identity: undefined, clock, log, session, signal });
+    const socket = await dialHub({ address, proxy, authority, identity: undefined, clock, log, session, signal });
     try {
       const body = { token: `${id}.${secret}`, node: nodeName, csr };
       return await exchange(socket, { method: "POST", path: JOIN_PATH, body }, signal);
@@ -40,13 +43,13 @@ export async function join(options: JoinOptions): Promise<EdgeIdentity> {
 
 /** Reads the CA over a connection that proves nothing: the pin does. With it comes a TLS session, which spares the next connection half its work. */
 async function pinnedAuthority(
-  address: HubAddress,
+  { address, proxy }: { address: HubAddress; proxy: URL | undefined },
   pin: Buffer,
   signal: AbortSignal,
 ): Promise<{ authority: X509Certificate; session: HubSession | undefined }> {
   let session: HubSession | undefined;
   const onSession = (given: HubSession): void => void (session = given);
-  const { socket } = await connect({ address, identity: undefined, onSession, signal });
+  const { socket } = await connect({ address, proxy, identity: undefined, onSession, signal });
   let authority: X509Certificate;
   try {
     const answer = (await exchange(socket, { method: "GET", path: CA_PATH }, signal)) as { authority?: unknown };
