@@ -19,6 +19,12 @@ const missing = missingNeeds([
   { name: "sudo", package: "sudo", anyOf: ["sudo"] },
   { name: "useradd", package: "passwd", anyOf: ["useradd"] },
   { name: "curl", package: "curl", anyOf: ["curl"] },
+  {
+    name: "docker-registry",
+    package: "docker-registry",
+    anyOf: ["docker-registry"],
+    service: "docker-registry.service",
+  },
   { name: "faketime", package: "faketime", anyOf: ["faketime"] },
 ]);
 if (missing.length > 0) {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { containerdUnit } from "../../packages/agent/src/containerd/launcher.ts";
+import { containerdUnit, environmentText } from "../../packages/agent/src/containerd/launcher.ts";
 import { layoutOf } from "../../packages/cli/src/instance/layout.ts";
 import { unitName, unitText } from "../../packages/cli/src/instance/units.ts";
 
@@ -63,18 +63,27 @@ describe("containerdUnit()", () => {
     command: "/bin/sleep",
     args: ["--config", '/srv/a "b" $c %d\\e/config.toml'],
     logFile: '/srv/a "b" $c %d/containerd.log',
-    pidFile: "/run/c.pid",
-    env: { PATH: "/bin", GOGC: "30" },
+    pidFile: '/run/a "b" $c %d/c.pid',
+    env: { PATH: "/bin", HTTPS_PROXY: "http://me:secret@p" },
   });
 
   it("makes a unit that systemd takes without a word, in odd data folders too", async () => {
     assert.equal(await complaints("skerry-0badcafe-containerd.service", text), "");
   });
 
+  it("keeps its environment out of what everybody may read, and writes it as a shell would", async () => {
+    assert.doesNotMatch(text, /secret|PATH/);
+    const value = "http://me:a\"b\\c`d$e%f'g h@p";
+    // What systemd reads of such a file, a shell reads too.
+    const { stdout } = await promisify(execFile)("bash", ["-c", `${environmentText({ X: value })}printf %s "$X"`]);
+    assert.equal(stdout, value);
+  });
+
   it("keeps pods alive when containerd ends, and leaves it to the agent to start it again", () => {
     assert.match(text, /^KillMode=process$/m);
     assert.match(text, /^Delegate=yes$/m);
     assert.doesNotMatch(text, /^Restart=/m);
+    assert.match(text, /^EnvironmentFile=\/run\/a "b" \$c %%d\/containerd\.env$/m);
     assert.match(text, /^StandardOutput=append:\/srv\/a "b" \$c %%d\/containerd\.log$/m);
   });
 });

@@ -144,6 +144,31 @@ describe("A user without root", () => {
     ]);
   });
 
+  it("hands proxies on to apt through sudo, which brings npm, in the letters that apt reads", async () => {
+    await using tools = await Tools.create(user);
+    await writeFile(path.join(tools.dir, "sudo"), '#!/bin/bash\necho "$https_proxy $*"\n', { mode: 0o755 });
+    await writeFile(path.join(tools.dir, "apt-get"), "", { mode: 0o755 });
+    const stale = path.join(user.clone, "node_modules/.skerry-lock");
+    await writeFile(stale, "");
+    try {
+      const failure = await tools.run("HTTPS_PROXY=http://me:secret@p").then(
+        () => assert.fail("there is no npm"),
+        (error: Outcome) => error.stderr,
+      );
+      const asked = failure.split("\n").filter((line) => line.includes("apt-get ") && line.startsWith("http"));
+      assert.deepEqual(
+        asked.map((line) => line.replace(/ (-y|npm) .*/, "")),
+        [
+          "http://me:secret@p --preserve-env=https_proxy apt-get update -qq",
+          "http://me:secret@p --preserve-env=https_proxy env DEBIAN_FRONTEND=noninteractive apt-get install",
+        ],
+      );
+    } finally {
+      await cp(path.join(ROOT, "package-lock.json"), stale);
+      await run("chown", [`${user.name}:`, stale]);
+    }
+  });
+
   it("is told in a line what root is needed for when there is no sudo", async () => {
     await using tools = await Tools.create(user);
     const launcher = path.join(user.clone, "skerry");

@@ -43,6 +43,7 @@ export function unitLauncher(unit: string, run: RunCommand = runCommand): Launch
     cgroup: `system.slice/${unit}`,
     launch: async (options) => {
       for (const each of [options.logFile, options.pidFile]) await mkdir(path.dirname(each), { recursive: true });
+      await writeFileAtomic(environmentFileOf(options), environmentText(options.env), { mode: 0o600 });
       const text = containerdUnit(options);
       if ((await textOf(file)) !== text) {
         await writeFileAtomic(file, text);
@@ -62,9 +63,18 @@ export function unitLauncher(unit: string, run: RunCommand = runCommand): Launch
   };
 }
 
+/** Root's alone: a proxy in it may have a password, and what stands in a unit everybody may read, and ask systemd for. */
+const environmentFileOf = ({ pidFile }: Pick<DaemonOptions, "pidFile">): string =>
+  path.join(path.dirname(pidFile), "containerd.env");
+
+/** Variables as systemd reads them from a file (systemd.exec(5), "EnvironmentFile"). */
+export const environmentText = (env: NodeJS.ProcessEnv = {}): string =>
+  Object.entries(env)
+    .map(([name, value = ""]) => `${name}="${value.replaceAll(/["\\`$]/g, "\\$&")}"\n`)
+    .join("");
+
 /** The text of containerd's unit: pods go on when it ends, for only its main process is ended with it (systemd.kill(5)). */
-export function containerdUnit({ command, args, logFile, env = {} }: DaemonOptions): string {
-  const environment = Object.entries(env).map(([name, value]) => `Environment=${unitWord(`${name}=${value}`)}`);
+export function containerdUnit({ command, args, logFile, pidFile }: DaemonOptions): string {
   // A path to the end of the line, quotes and all (systemd.exec(5)).
   const log = `append:${logFile.replaceAll("%", "%%")}`;
   return [
@@ -76,7 +86,7 @@ export function containerdUnit({ command, args, logFile, env = {} }: DaemonOptio
     "[Service]",
     "Type=exec",
     `ExecStart=${[command, ...args].map(unitWord).join(" ")}`,
-    ...environment,
+    `EnvironmentFile=${environmentFileOf({ pidFile }).replaceAll("%", "%%")}`,
     `StandardOutput=${log}`,
     `StandardError=${log}`,
     "KillMode=process",

@@ -32,6 +32,7 @@ describe("ContainerdSupervisor", () => {
     const running = spawn(process.execPath, ["-e", PARENT, "--", "--config", paths.configFile], {
       argv0: "containerd",
       stdio: ["ignore", "pipe", "inherit"],
+      env: {},
     });
     const ended = once(running, "exit");
     try {

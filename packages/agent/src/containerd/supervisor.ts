@@ -54,7 +54,7 @@ export interface SupervisorOptions {
   launcher: Launcher;
   /** What the command is put behind: `["nsenter", "--net=…"]` runs it in another network namespace. It must end in an exec. */
   wrapper?: readonly string[];
-  /** Added to its environment: proxies for pulling images. */
+  /** Added to its environment: proxies for pulling images. One that runs with others is started again. */
   env?: Readonly<Record<string, string>>;
   clock?: Clock;
   log?: Logger;
@@ -74,6 +74,8 @@ const MISSES_MAX = 3;
 /** One that served so long is started again without a wait. */
 const STEADY_MS = 1_000;
 const STOP_GRACE_MS = 10_000;
+
+const PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
 const CRI_PLUGIN = "io.containerd.grpc.v1.cri";
 
@@ -216,7 +218,7 @@ export class ContainerdSupervisor implements AsyncDisposable {
     const running = await this.#adoptable();
     const isCurrent = (await readIfThere(paths.configFile)) === config;
     this.#isFresh = false;
-    if (running && isCurrent) {
+    if (running && isCurrent && (await this.#hasOurEnvironment(running))) {
       this.#log.info({ pid: running.pid }, "adopting containerd");
       return running;
     }
@@ -230,6 +232,15 @@ export class ContainerdSupervisor implements AsyncDisposable {
     await this.#options.beforeStart?.(this.#stop.signal);
     this.#isFresh = true;
     return await this.#launch(binary);
+  }
+
+  /** Whether it was started with the proxies that it should have. */
+  async #hasOurEnvironment({ pid }: ProcessId): Promise<boolean> {
+    const { env = {} } = this.#options;
+    const its = (await readIfThere(`/proc/${pid}/environ`))?.split("\0") ?? [];
+    return PROXY_VARIABLES.every(
+      (name) => its.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1) === env[name],
+    );
   }
 
   /** Ends a containerd that does not know what runs, and fails: whoever believed it would make healthy pods anew. */

@@ -2,11 +2,12 @@ import { X509Certificate } from "node:crypto";
 import { access, readFile, statfs } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
-import { readPidFile, runCommand } from "@skerry/base";
+import { proxiesOf, proxyUrl, readPidFile, runCommand, shownProxy, type Proxies } from "@skerry/base";
 import { UserError } from "../command.ts";
 import type { Instance } from "../instance/instance.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { pidFileOf, type Layout } from "../instance/layout.ts";
+import { problemsOfProxies, readProxies } from "../instance/proxies.ts";
 import { EDGE_NEEDS, findProgram, whyMissing } from "../setup/packages.ts";
 
 /** Something that is wrong, and what mends it. */
@@ -18,6 +19,8 @@ export interface Problem {
 /** One thing that is looked at. */
 export interface Check {
   readonly name: string;
+  /** What is to be known of it, be it in order or not. */
+  note?(context: CheckContext): Promise<string | undefined>;
   run(context: CheckContext): Promise<Problem[]>;
 }
 
@@ -29,6 +32,7 @@ export interface CheckContext {
   roles: readonly ("cloud" | "edge")[];
   apiPort: number;
   linkPort: number;
+  env: NodeJS.ProcessEnv;
   nowMs: number;
 }
 
@@ -188,7 +192,53 @@ const certificates: Check = {
   },
 };
 
-export const CHECKS: readonly Check[] = [kernel, cgroups, programs, ports, network, disk, clock, certificates];
+/** How long a proxy may take to accept a connection. */
+const PROXY_MS = 3_000;
+
+/** Where the proxies of the instance are kept, and what they are; before there is one, what `up` would keep. */
+const proxiesIn = async ({ layout, instance, env }: CheckContext): Promise<Proxies> =>
+  (instance ? undefined : proxiesOf(env)) ?? (await readProxies(layout));
+
+const proxy: Check = {
+  name: "proxy",
+  note: async (context) => {
+    const { http, https, no } = await proxiesIn(context);
+    const names = Object.entries({ "http:": http, "https:": https }).flatMap(([scheme, text]) => {
+      const url = proxyUrl(text);
+      return url ? [`${scheme} through ${shownProxy(url)}`] : [];
+    });
+    return names.length === 0 ? undefined : `${names.join(", ")}${no === "" ? "" : `, but for ${no}`}`;
+  },
+  run: async (context) => {
+    const proxies = await proxiesIn(context);
+    const problems: Problem[] = problemsOfProxies(proxies).map((what) => ({
+      what,
+      mend: `start the edge with another in the environment, or correct ${context.layout.proxies}`,
+    }));
+    const urls = [proxies.http, proxies.https].flatMap((text) => proxyUrl(text) ?? []);
+    for (const url of new Map(urls.map((each) => [each.host, each])).values()) {
+      if (await accepts(url)) continue;
+      problems.push({
+        what: `The proxy ${shownProxy(url)} is not reached`,
+        mend: `look whether it runs; or up again with another, or with HTTP_PROXY= HTTPS_PROXY= for none`,
+      });
+    }
+    return problems;
+  },
+};
+
+export const CHECKS: readonly Check[] = [kernel, cgroups, programs, ports, network, disk, clock, certificates, proxy];
+
+/** Whether something accepts connections where a proxy should be. */
+function accepts(url: URL): Promise<boolean> {
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  const socket = net.connect({ host: url.hostname.replace(/^\[|\]$/g, ""), port, timeout: PROXY_MS });
+  return new Promise<boolean>((resolve) => {
+    socket.once("connect", () => resolve(true));
+    socket.once("timeout", () => resolve(false));
+    socket.once("error", () => resolve(false));
+  }).finally(() => socket.destroy());
+}
 
 /** Of what these look at, `up` and `join` can mend nothing, and no instance works without it. */
 const HARD: readonly Check[] = [kernel, cgroups, ports, clock];

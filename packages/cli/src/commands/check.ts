@@ -13,6 +13,7 @@ export async function checkContext(call: Call): Promise<CheckContext> {
     roles: instance?.settings.roles ?? ["cloud", "edge"],
     apiPort: instance?.settings.apiPort ?? 6443,
     linkPort: instance?.settings.linkPort ?? 10_000,
+    env: call.env,
     nowMs: Date.now(),
   };
 }
@@ -25,7 +26,8 @@ export const check: Command = {
     const found: Problem[] = [];
     for (const each of CHECKS) {
       const problems = await each.run(context);
-      console.log(`${problems.length === 0 ? "✓" : "✗"} ${each.name}`);
+      const note = await each.note?.(context);
+      console.log(`${problems.length === 0 ? "✓" : "✗"} ${each.name}${note === undefined ? "" : `: ${note}`}`);
       for (const problem of problems) console.log(`    ${problem.what}\n    → ${problem.mend}`);
       found.push(...problems);
     }

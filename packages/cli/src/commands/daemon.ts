@@ -3,6 +3,7 @@ import { killInstanceDaemon, runningDaemon, startInstanceDaemon, stopInstanceDae
 import { lockInstance } from "../instance/instance-lock.ts";
 import { requireInstance } from "../instance/instance.ts";
 import { layoutOfCall, type Daemon } from "../instance/layout.ts";
+import { keepProxies } from "../instance/proxies.ts";
 import { waitForCloud, waitForEdge } from "../instance/health.ts";
 
 export const daemonStart = (daemon: Daemon): Command => ({
@@ -11,6 +12,7 @@ export const daemonStart = (daemon: Daemon): Command => ({
   run: async (call) => {
     using _ = lockInstance(layoutOfCall(call), `${daemon} start`);
     const instance = await requireInstance(call, daemon);
+    if (daemon === "edge") await keepProxies(instance.layout, call.env);
     await startInstanceDaemon(instance, daemon);
     await (daemon === "cloud" ? waitForCloud(instance, call.signal) : waitForEdge(instance, call.signal));
     console.log(`${daemon} runs as process ${(await runningDaemon(instance, daemon))?.pid}`);

@@ -53,7 +53,7 @@ export const down: Command = {
 
 /** Ends every pod through containerd, if that runs, and then containerd with what is left. */
 async function endContainers(instance: Instance, removes: boolean, steps: Steps, signal: AbortSignal): Promise<void> {
-  await using containers = containersOf(instance, silentLogger);
+  await using containers = await containersOf(instance, silentLogger);
   if (await containers.supervisor.isRunning()) {
     containers.start();
     try {

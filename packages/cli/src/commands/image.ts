@@ -54,7 +54,7 @@ export const imageList: Command = {
 
 async function runningContainers(call: Call): Promise<PrivateContainerd> {
   const instance = await requireInstance(call, "edge");
-  const containers = containersOf(instance, silentLogger);
+  const containers = await containersOf(instance, silentLogger);
   if (await containers.supervisor.isRunning()) return containers;
   await containers[Symbol.asyncDispose]();
   throw new UserError(

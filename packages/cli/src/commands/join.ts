@@ -10,6 +10,7 @@ import { lockInstance } from "../instance/instance-lock.ts";
 import { type Instance } from "../instance/instance.ts";
 import { layoutOfCall } from "../instance/layout.ts";
 import { joinEdge, parseAddress } from "../instance/joining.ts";
+import { keepProxies } from "../instance/proxies.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { ensureSettings, readSettings } from "../instance/settings.ts";
 import { installNeeds, missingNeeds } from "../setup/packages.ts";
@@ -53,12 +54,13 @@ export const join: Command = {
     const request = settingsRequest(call, { roles: ["edge"], sample: false, hub: server });
     const instance: Instance = { layout, settings: await ensureSettings(layout, request) };
     const { nodeName } = instance.settings;
+    await keepProxies(layout, call.env);
     try {
       await steps.step(`joined ${server.host}:${server.port} as ${nodeName}`, () =>
         joinEdge(instance, server, token, call.signal),
       );
     } catch (error) {
-      await rm(layout.settings, { force: true });
+      for (const file of [layout.settings, layout.proxies]) await rm(file, { force: true });
       await removeEmptyFolders(layout);
       throw error;
     }

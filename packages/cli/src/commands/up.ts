@@ -13,6 +13,7 @@ import { commandLine } from "../instance/command-line.ts";
 import { lockInstance } from "../instance/instance-lock.ts";
 import { type Instance } from "../instance/instance.ts";
 import { layoutOfCall, type Layout } from "../instance/layout.ts";
+import { keepProxies } from "../instance/proxies.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
 import { ensureSettings, readSettings, type SettingsRequest } from "../instance/settings.ts";
@@ -57,6 +58,10 @@ export const up: Command = {
       refuseOtherPorts(before, request);
       const instance = { layout, settings: await ensureSettings(layout, request) };
       steps.note(`This instance runs already (${layout.dataDir})`);
+      if (await keepProxies(layout, call.env)) {
+        steps.note("The proxies are others than before, so the edge is started again with them; pods go on");
+        await stopInstanceDaemon(instance, "edge");
+      }
       // Processes that live are not yet an instance that works: an earlier start may have been interrupted.
       await settle(instance, call, steps);
       return 0;
@@ -69,6 +74,7 @@ export const up: Command = {
       await steps.step("packages installed", () => installNeeds(missing, call.signal));
     }
     const instance: Instance = { layout, settings: await ensureSettings(layout, request) };
+    await keepProxies(layout, call.env);
     if (!kept && instance.settings.clusterCidr !== "10.42.0.0/16" && request.clusterCidr === undefined) {
       steps.note(
         `Pods get addresses from ${instance.settings.clusterCidr}, because 10.42.0.0/16 is taken on this machine`,
@@ -180,6 +186,7 @@ async function checkMachine(layout: Layout, request: SettingsRequest, instance: 
     roles: request.roles,
     apiPort: request.apiPort ?? instance?.settings.apiPort ?? 6443,
     linkPort: request.linkPort ?? instance?.settings.linkPort ?? 10_000,
+    env: {},
     nowMs: systemClock.now(),
   };
   const problems = await hardProblems(context);

@@ -7,9 +7,10 @@ import {
   PrivateContainerd,
   type HubAddress,
 } from "@skerry/agent";
-import { hasSystemd, systemClock, type Logger } from "@skerry/base";
+import { hasSystemd, proxyFor, shownProxy, systemClock, type Logger } from "@skerry/base";
 import { commandLine } from "../instance/command-line.ts";
 import type { Instance } from "../instance/instance.ts";
+import { containerdProxies, readProxies } from "../instance/proxies.ts";
 import { unitName } from "../instance/units.ts";
 
 export interface EdgeOptions {
@@ -19,15 +20,17 @@ export interface EdgeOptions {
 }
 
 /** The containers of an instance, as its agent and the commands that end it reach them. */
-export const containersOf = ({ layout, settings }: Instance, log: Logger): PrivateContainerd =>
-  new PrivateContainerd({
+export async function containersOf({ layout, settings }: Instance, log: Logger): Promise<PrivateContainerd> {
+  return new PrivateContainerd({
     instance: settings.id,
     unit: hasSystemd() ? unitName({ layout, settings }, "containerd") : undefined,
     dataDir: layout.edgeDir,
     runDir: layout.runDir,
     logDir: layout.logDir,
+    env: containerdProxies(await readProxies(layout), { settings }),
     log,
   });
+}
 
 /** A shim that belongs to no sandbox for so long is nobody's: one that is being made is younger. */
 const STRAY_AGE_MS = 5_000;
@@ -52,9 +55,11 @@ export class Edge implements AsyncDisposable {
         `This machine has not joined a cloud: there is no ${layout.identity}; use ${commandLine(layout, "join HOST:PORT TOKEN")}, or ${commandLine(layout, "up")}`,
       );
     }
-    const containers = this.#stack.use(containersOf(instance, log));
+    const proxy = proxyFor(await readProxies(layout), hub);
+    if (proxy) log.info({ proxy: shownProxy(proxy) }, "the cloud is reached through a proxy");
+    const containers = this.#stack.use(await containersOf(instance, log));
     containers.start();
-    const dialer = new HubDialer({ address: hub, identity, clock: systemClock, log });
+    const dialer = new HubDialer({ address: hub, proxy, identity, clock: systemClock, log });
     const { driver } = await cgroupSetup();
     const agent = this.#stack.use(
       new Agent({

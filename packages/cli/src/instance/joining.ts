@@ -2,11 +2,12 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { join } from "@skerry/agent";
-import { systemClock } from "@skerry/base";
+import { proxyFor, systemClock } from "@skerry/base";
 import type { Client } from "@skerry/client";
 import { createToken } from "@skerry/hub";
 import { UserError } from "../command.ts";
 import type { Instance } from "./instance.ts";
+import { readProxies } from "./proxies.ts";
 import type { Layout } from "./layout.ts";
 
 /** A token with which a machine joins the cloud of this instance. */
@@ -23,7 +24,8 @@ export async function joinEdge(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await join({ server, token, nodeName: settings.nodeName, identityFile: layout.identity, signal });
+    const proxy = proxyFor(await readProxies(layout), server);
+    await join({ server, proxy, token, nodeName: settings.nodeName, identityFile: layout.identity, signal });
   } catch (error) {
     signal.throwIfAborted();
     throw new UserError(`Cannot join ${server.host}:${server.port}: ${(error as Error).message}`, { cause: error });

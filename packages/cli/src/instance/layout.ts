@@ -15,6 +15,8 @@ export interface Layout {
   readonly logDir: string;
   readonly settings: string;
   readonly kubeconfig: string;
+  /** The HTTP proxies that lead out; root's alone. */
+  readonly proxies: string;
   /** The embedded control plane's database and certificates. */
   readonly cloudDir: string;
   /** The agent's cache, identity and pods. */
@@ -40,6 +42,7 @@ export function layoutOf(dataDir: string): Layout {
     logDir: isDefault ? "/var/log/skerry" : path.join(dir, "log"),
     settings: path.join(dir, "instance.json"),
     kubeconfig: path.join(configDir, "kubeconfig"),
+    proxies: path.join(configDir, "proxy.env"),
     cloudDir: path.join(dir, "cloud"),
     edgeDir: path.join(dir, "edge"),
     identity: path.join(dir, "edge", "identity.pem"),
@@ -107,6 +110,7 @@ export const ownPaths = (layout: Layout): string[] => [
   layout.compileCache,
   layout.sampleMark,
   layout.kubeconfig,
+  layout.proxies,
   layout.logDir,
   layout.runDir,
   layout.settings,

@@ -3,7 +3,7 @@ import { accessSync, constants, readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { DEBIAN_STATIC_PROGRAMS, isStaticBinary } from "@skerry/agent";
-import { hasSystemd, runCommand } from "@skerry/base";
+import { hasSystemd, proxiesOf, runCommand } from "@skerry/base";
 import { UserError } from "../command.ts";
 
 const run = promisify(execFile);
@@ -73,7 +73,13 @@ export async function installNeeds(needs: readonly Need[], signal: AbortSignal):
         `install what Debian calls ${packages.join(" ")} with its own package manager, then run this again`,
     );
   }
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const proxies = proxiesOf(process.env);
+  const env = {
+    ...process.env,
+    // apt reads them in small letters alone (apt-transport-http(1)).
+    ...(proxies && { http_proxy: proxies.http, https_proxy: proxies.https, no_proxy: proxies.no }),
+    DEBIAN_FRONTEND: "noninteractive",
+  };
   const options = { env, signal, maxBuffer: 16 << 20 };
   await using _ = await keepStopped(
     needs.flatMap(({ service }) => service ?? []),
