@@ -18,6 +18,7 @@ export { KeyedQueue, type KeyedQueueOptions, type Requeue } from "./keyed-queue.
 export { createLogger, silentLogger, type Logger, type LoggerOptions, type LogLevel } from "./log.ts";
 export { LOG_FILE_LIMITS, olderPartsOf, rotateLogFile, type LogFileLimits } from "./log-file.ts";
 export { CommandError, inNetworkNamespace, runCommand, type RunCommand } from "./process.ts";
+export { Durations, METRICS_TYPE, MetricsPage, type Labels, type Samples } from "./metrics.ts";
 export { proxiesOf, proxyFor, proxyUrl, shownProxy, type Proxies } from "./proxy.ts";
 export { hasSystemd, unitWord } from "./systemd.ts";
 export {

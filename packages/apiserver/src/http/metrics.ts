@@ -1,21 +1,16 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Durations, MetricsPage } from "@skerry/base";
 
 /** Upper bounds of the latency buckets, in seconds. */
 const BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
 /** What is asked often is known to us; a bound keeps strange paths from growing this without end. */
 const MAX_SERIES = 2_000;
 
-interface Latency {
-  counts: number[];
-  sum: number;
-  total: number;
-}
-
 /** What the API server counts, in the text format of Prometheus (exposition format 0.0.4). */
 export class ApiMetrics implements Disposable {
   /** By verb, resource and code, one a line. */
   readonly #requests = new Map<string, number>();
-  readonly #latencies = new Map<string, Latency>();
+  readonly #durations = new Durations({ label: "verb", bounds: BUCKETS });
   readonly #watchers = new Map<string, number>();
   readonly #inFlight = { read: 0, mutating: 0 };
   #rejected = 0;
@@ -36,15 +31,7 @@ export class ApiMetrics implements Disposable {
     const key = `${verb}\n${resource}\n${code}`;
     const known = this.#requests.get(key);
     if (known !== undefined || this.#requests.size < MAX_SERIES) this.#requests.set(key, (known ?? 0) + 1);
-    let latency = this.#latencies.get(verb);
-    if (latency === undefined) {
-      latency = { counts: BUCKETS.map(() => 0), sum: 0, total: 0 };
-      this.#latencies.set(verb, latency);
-    }
-    latency.sum += seconds;
-    latency.total++;
-    const bucket = BUCKETS.findIndex((bound) => seconds <= bound);
-    if (bucket !== -1) latency.counts[bucket] = (latency.counts[bucket] ?? 0) + 1;
+    this.#durations.observe(verb, seconds);
   }
 
   watchers(resource: string, change: 1 | -1): void {
@@ -62,33 +49,31 @@ export class ApiMetrics implements Disposable {
 
   /** The text that a scraper reads. */
   text(): string {
-    const lines: string[] = [];
-    const family = (name: string, type: string, help: string): void => {
-      lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-    };
-    family("apiserver_request_total", "counter", "Requests by verb, resource and HTTP code");
-    for (const [key, count] of this.#requests) {
-      const [verb = "", resource = "", code = ""] = key.split("\n");
-      lines.push(`apiserver_request_total{${labels({ verb, resource, code })}} ${count}`);
-    }
-    family("apiserver_request_duration_seconds", "histogram", "How long requests took, watches left out");
-    for (const [verb, latency] of this.#latencies) lines.push(...histogram(verb, latency));
-    family("apiserver_longrunning_requests", "gauge", "Open watches by resource");
-    for (const [resource, count] of this.#watchers)
-      lines.push(`apiserver_longrunning_requests{${labels({ verb: "WATCH", resource })}} ${count}`);
-    family("apiserver_current_inflight_requests", "gauge", "Requests being answered");
-    for (const [kind, count] of Object.entries(this.#inFlight))
-      lines.push(`apiserver_current_inflight_requests{${labels({ request_kind: kind })}} ${count}`);
-    family("apiserver_rejected_requests_total", "counter", "Requests refused because too many were being answered");
-    lines.push(`apiserver_rejected_requests_total ${this.#rejected}`);
-    family("nodejs_eventloop_lag_p99_seconds", "gauge", "How late the event loop was, since the last scrape");
-    lines.push(`nodejs_eventloop_lag_p99_seconds ${this.#lag()}`);
-    family("process_resident_memory_bytes", "gauge", "Resident memory of the process");
-    lines.push(`process_resident_memory_bytes ${process.memoryUsage.rss()}`);
-    family("process_cpu_seconds_total", "counter", "Processor time of the process");
-    const { user, system } = process.cpuUsage();
-    lines.push(`process_cpu_seconds_total ${(user + system) / 1e6}`, "");
-    return lines.join("\n");
+    const page = new MetricsPage();
+    page.counter(
+      "apiserver_request_total",
+      "Requests by verb, resource and HTTP code",
+      Array.from(this.#requests, ([key, count]) => {
+        const [verb = "", resource = "", code = ""] = key.split("\n");
+        return [{ verb, resource, code }, count];
+      }),
+    );
+    page.histogram("apiserver_request_duration_seconds", "How long requests took, watches left out", this.#durations);
+    page.gauge(
+      "apiserver_longrunning_requests",
+      "Open watches by resource",
+      Array.from(this.#watchers, ([resource, count]) => [{ verb: "WATCH", resource }, count]),
+    );
+    page.gauge(
+      "apiserver_current_inflight_requests",
+      "Requests being answered",
+      Object.entries(this.#inFlight).map(([kind, count]) => [{ request_kind: kind }, count]),
+    );
+    const rejected = "Requests refused because too many were being answered";
+    page.counter("apiserver_rejected_requests_total", rejected, this.#rejected);
+    page.gauge("nodejs_eventloop_lag_p99_seconds", "How late the event loop was, since the last scrape", this.#lag());
+    page.process();
+    return page.text;
   }
 
   #lag(): number {
@@ -99,25 +84,4 @@ export class ApiMetrics implements Disposable {
     delay.reset();
     return seconds;
   }
-}
-
-function histogram(verb: string, { counts, sum, total }: Latency): string[] {
-  const name = "apiserver_request_duration_seconds";
-  let below = 0;
-  const lines = BUCKETS.map((bound, index) => {
-    below += counts[index] ?? 0;
-    return `${name}_bucket{${labels({ verb, le: String(bound) })}} ${below}`;
-  });
-  const own = labels({ verb });
-  lines.push(`${name}_bucket{${labels({ verb, le: "+Inf" })}} ${total}`);
-  lines.push(`${name}_sum{${own}} ${sum}`, `${name}_count{${own}} ${total}`);
-  return lines;
-}
-
-function labels(values: Readonly<Record<string, string>>): string {
-  const escape = (value: string): string =>
-    value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
-  return Object.entries(values)
-    .map(([name, value]) => `${name}="${escape(value)}"`)
-    .join(",");
 }

@@ -1,3 +1,4 @@
+import { METRICS_TYPE } from "@skerry/base";
 import { StatusError } from "@skerry/machinery";
 import type { Authorizer } from "../auth/authorizer.ts";
 import { demand } from "../auth/authorizer.ts";
@@ -64,7 +65,7 @@ export async function answerPath(options: PathHandlerOptions, exchange: Exchange
       if (parts.length === 1) return sendJson(exchange, 200, versionDocument(options.version));
       break;
     case "metrics":
-      if (parts.length === 1) return sendText(exchange, 200, "text/plain; version=0.0.4", options.metrics.text());
+      if (parts.length === 1) return sendText(exchange, 200, METRICS_TYPE, options.metrics.text());
       break;
     case "openapi":
       if (second === "v3" && (await options.openApi.answer(exchange, parts.slice(2)))) return;
