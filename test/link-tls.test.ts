@@ -189,6 +189,22 @@ describe("edge", () => {
     }
   });
 
+  it("counts its sessions and failures, and knows what a heartbeat took while there is one", async () => {
+    await using cloud = await new Cloud({ heartbeatMs: 50 }).start();
+    await using edge = tlsEdge(cloud, await cloud.join("n1"));
+    const { link } = edge;
+    await edge.synced();
+    const took = await eventually(() => link.roundTripMs);
+    assert.ok(took > 0 && took < 10_000, String(took));
+    assert.deepEqual(link.counts, { sessions: 1, failures: 0 });
+    await cloud.stop();
+    await eventually(() => link.counts.failures > 0);
+    assert.equal(link.roundTripMs, undefined);
+    await cloud.start();
+    await edge.synced();
+    assert.equal(link.counts.sessions, 2);
+  });
+
   it("links even when its clock is years behind", async () => {
     await using cloud = await new Cloud().start();
     const identity = await cloud.join("n1");

@@ -70,6 +70,22 @@ describe("An edge without its cloud", () => {
       status.stdout,
     );
 
+    // Without its cloud it is ready all the same.
+    const curl = (page: string) =>
+      machine.exec("curl", ["-fsS", "--unix-socket", `${machine.dataDir}/edge/agent.sock`, `http://edge/${page}`]);
+    await eventually(async () => (await curl("readyz")).stdout === "ok\n");
+    const metrics = (await curl("metrics")).stdout;
+    assert.match(metrics, /^skerry_edge_link_up 0$/m);
+    assert.match(
+      metrics,
+      /^skerry_edge_container_restarts_total\{namespace="default",pod="crasher",container="main"\} 1$/m,
+    );
+    assert.match(metrics, /^skerry_edge_runtime_requests_total\{method="ListContainers",outcome="OK"\} [1-9]/m);
+    assert.match(metrics, /^skerry_edge_runtime_request_duration_seconds_count\{method="ListContainers"\} [1-9]/m);
+    assert.match(metrics, /^skerry_edge_images [1-9]/m);
+    const { rssBytes } = JSON.parse((await curl("status")).stdout) as { rssBytes: number };
+    assert.ok(rssBytes > 0);
+
     await machine.skerry("cloud", "start");
     const pods = await eventually(
       async () => {

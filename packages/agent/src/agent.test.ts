@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -82,6 +82,51 @@ describe("Agent", () => {
     await agent.idle();
     assert.equal(phaseOf(agent, web), "Running");
     assert.deepEqual(Object.values(runtime.machine.starts), [1]);
+  });
+
+  it("is ready while its runtime answers and its memory takes what is written, with a cloud or without", async () => {
+    await using place = await Place.create();
+    const runtime = new FakeRuntime();
+    await using agent = place.agent(runtime);
+    await agent.start();
+    assert.equal((await stat(path.join(place.dataDir, "agent.sock"))).mode & 0o777, 0o600);
+    assert.equal(await ask(place.dataDir, "/readyz?verbose"), "ok\n");
+    runtime.setAvailable(false);
+    assert.match(
+      await ask(place.dataDir, "/readyz"),
+      /^\[-\]runtime failed: .+\n\[\+\]cache ok\nreadyz check failed\n$/,
+    );
+    for (const path of ["/healthz", "/livez"]) assert.equal(await ask(place.dataDir, path), "ok\n");
+    assert.equal(await ask(place.dataDir, "/nothing"), "not found\n");
+  });
+
+  it("tells Prometheus of its pods, its outbox and its disk", async () => {
+    await using place = await Place.create();
+    const runtime = new FakeRuntime({ registry: ["app:1"] });
+    await using agent = place.agent(runtime);
+    await agent.start();
+    await put(agent, "pods", pod());
+    const metrics = async (): Promise<Map<string, number>> => {
+      const lines = (await ask(place.dataDir, "/metrics")).split("\n").filter((line) => /^[a-z]/.test(line));
+      return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]));
+    };
+    await eventually(async () => (await metrics()).get('skerry_edge_pods{phase="Running"}') === 1);
+    runtime.exit("web", "main", 1);
+    const restarts = 'skerry_edge_container_restarts_total{namespace="default",pod="web",container="main"}';
+    const now = await eventually(async () => {
+      const all = await metrics();
+      return all.get(restarts) === 1 && all;
+    });
+    assert.equal(now.get('skerry_edge_pods{phase="Failed"}'), 0);
+    assert.ok(now.get('skerry_edge_outbox_items{queue="reports"}')! >= 2, "the Node and the pod");
+    assert.equal(now.get("skerry_edge_images"), 1);
+    const sizes = ["skerry_edge_cache_bytes", "skerry_edge_disk_size_bytes", "process_resident_memory_bytes"];
+    for (const name of [...sizes, 'skerry_edge_outbox_bytes{queue="reports"}'])
+      assert.ok(now.get(name)! > 0, `${name} ${now.get(name)}`);
+    assert.ok([...now.values()].every(Number.isFinite));
+    assert.equal(now.get("skerry_edge_link_up"), undefined, "it has no cloud");
+    runtime.setAvailable(false);
+    assert.equal((await metrics()).get("skerry_edge_images"), undefined);
   });
 
   it("reports its Node once, and again only when something changed", async () => {

@@ -8,12 +8,14 @@ import { EdgeLink } from "./link/edge-link.ts";
 import { kubeletApi } from "./logs/kubelet-api.ts";
 import type { RotationLimits } from "./logs/log-files.ts";
 import { LogRotation } from "./logs/log-rotation.ts";
+import { edgeMetrics } from "./metrics.ts";
 import { readMachine, type MachineFacts } from "./node/machine-facts.ts";
 import { NodeReporter } from "./node/node-reporter.ts";
 import type { PodCgroups } from "./pods/cgroups.ts";
 import { EventRecorder } from "./pods/events.ts";
 import { podPaths } from "./pods/paths.ts";
 import { PodLoop } from "./pods/pod-loop.ts";
+import type { RuntimeCalls } from "./runtime/runtime-calls.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { linuxMounts, type Mounts } from "./volumes/mounts.ts";
 
@@ -26,6 +28,8 @@ export interface AgentOptions {
   /** Reported as the kubelet's: `v1.35.0+skerry`. */
   version?: string;
   runtime: Runtime;
+  /** What was called of it, for metrics. */
+  runtimeCalls?: RuntimeCalls;
   cgroups: PodCgroups;
   /** How the hub is reached; without it the agent runs what it knows. */
   link?: {
@@ -56,6 +60,8 @@ export interface AgentOptions {
 }
 
 const VERSION = "v1.35.0+skerry";
+/** How long the runtime may take to answer one who asks whether the edge is ready. */
+const READY_MS = 5_000;
 const NETWORK_RETRY_MS = 5_000;
 
 /**
@@ -97,7 +103,20 @@ export class Agent implements AsyncDisposable {
 
     if (this.#options.healthSocket !== false) {
       const file = path.join(dataDir, "agent.sock");
-      const health = this.#parts.use(new HealthSocket({ file, status: () => this.status() }));
+      const { runtimeCalls } = this.#options;
+      const sources = { startedAt: this.#startedAt, dataDir, cache, runtime, runtimeCalls };
+      const health = this.#parts.use(
+        new HealthSocket({
+          file,
+          status: () => this.status(),
+          metrics: () => edgeMetrics({ ...sources, link: this.#link }),
+          ready: [
+            { name: "runtime", problem: () => this.#runtimeProblem() },
+            // Not the link: an edge without its cloud does all its work.
+            { name: "cache", problem: () => Promise.resolve(cache.problem || undefined) },
+          ],
+        }),
+      );
       await health.start();
     }
 
@@ -209,6 +228,13 @@ export class Agent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error("The agent stops"));
     await this.#parts.disposeAsync();
+  }
+
+  /** Why the runtime, asked now, cannot start pods. */
+  async #runtimeProblem(): Promise<string | undefined> {
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(READY_MS)]);
+    const { runtime } = await this.#options.runtime.problems(signal);
+    return runtime.length === 0 ? undefined : runtime.join("; ");
   }
 
   #startLink(cache: EdgeCache): void {

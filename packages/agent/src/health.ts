@@ -1,5 +1,6 @@
-import { rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
+import { METRICS_TYPE } from "@skerry/base";
 
 /** Something that keeps the edge from doing what is wanted, and what a person can do about it. */
 export interface Problem {
@@ -41,44 +42,55 @@ export interface PodSummary {
 /** The most that a path of a unix socket may have (unix(7): sun_path, less its end). */
 const MAX_SOCKET_PATH = 107;
 
+/** One thing without which the edge cannot do its work; resolves with what is wrong with it, undefined when nothing is. */
+export interface ReadyCheck {
+  name: string;
+  problem: () => Promise<string | undefined>;
+}
+
+export interface HealthSocketOptions {
+  file: string;
+  status: () => AgentStatus;
+  /** A page for Prometheus. */
+  metrics: () => Promise<string>;
+  ready: readonly ReadyCheck[];
+}
+
 /**
- * Tells people and supervisors of this machine how the agent is, over HTTP on a unix socket: `/healthz` is 200 while its loops
- * run, `/status` says everything. Needs no link, and nothing of it is reachable from elsewhere.
+ * Tells people and supervisors of this machine how the agent is, over HTTP on a unix socket: `/healthz` and `/livez` are 200 while its loops run,
+ * `/readyz` when it can start pods, `/metrics` is for Prometheus, `/status` says everything. Needs no link, and nothing of it is reachable from
+ * elsewhere.
  */
 export class HealthSocket implements AsyncDisposable {
-  readonly #file: string;
-  readonly #status: () => AgentStatus;
+  readonly #options: HealthSocketOptions;
   #server: Server | undefined;
 
-  constructor({ file, status }: { file: string; status: () => AgentStatus }) {
-    this.#file = file;
-    this.#status = status;
+  constructor(options: HealthSocketOptions) {
+    this.#options = options;
   }
 
   async start(): Promise<void> {
-    if (Buffer.byteLength(this.#file) > MAX_SOCKET_PATH) {
+    const { file } = this.#options;
+    if (Buffer.byteLength(file) > MAX_SOCKET_PATH) {
       throw new Error(
-        `Cannot listen on ${this.#file}: the path of a socket has at most ${MAX_SOCKET_PATH} bytes; choose a shorter data dir`,
+        `Cannot listen on ${file}: the path of a socket has at most ${MAX_SOCKET_PATH} bytes; choose a shorter data dir`,
       );
     }
     // The cache's lock keeps a second agent off this data dir: a socket that is here belongs to a dead one.
-    await rm(this.#file, { force: true });
+    await rm(file, { force: true });
     const server = createServer((request, response) => {
-      const path = request.url ?? "";
-      if (path === "/healthz") response.end("ok\n");
-      else if (path === "/status") {
-        response.setHeader("content-type", "application/json");
-        response.end(`${JSON.stringify(this.#status())}\n`);
-      } else {
-        response.statusCode = 404;
-        response.end("not found\n");
-      }
+      this.#answer((request.url ?? "").replace(/\?.*$/, "")).then(
+        ({ code = 200, type = "text/plain; charset=utf-8", text }) =>
+          response.writeHead(code, { "content-type": type }).end(text),
+        (error: Error) => response.writeHead(500).end(`${error.message}\n`),
+      );
     });
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(this.#file, resolve);
+      server.listen(file, resolve);
     });
+    await chmod(file, 0o600);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -86,6 +98,34 @@ export class HealthSocket implements AsyncDisposable {
     if (!server) return;
     server.closeAllConnections();
     await new Promise<void>((resolve) => server.close(() => resolve()));
-    await rm(this.#file, { force: true });
+    await rm(this.#options.file, { force: true });
+  }
+
+  async #answer(path: string): Promise<{ code?: number; type?: string; text: string }> {
+    const { status, metrics } = this.#options;
+    switch (path) {
+      case "/healthz":
+      case "/livez":
+        return { text: "ok\n" };
+      case "/readyz":
+        return this.#readiness();
+      case "/metrics":
+        return { type: METRICS_TYPE, text: await metrics() };
+      case "/status":
+        return { type: "application/json", text: `${JSON.stringify(status())}\n` };
+      default:
+        return { code: 404, text: "not found\n" };
+    }
+  }
+
+  async #readiness(): Promise<{ code: number; text: string }> {
+    const results = await Promise.all(
+      this.#options.ready.map(async ({ name, problem }) => {
+        const why = await problem().catch((error: Error) => error.message);
+        return why === undefined ? `[+]${name} ok` : `[-]${name} failed: ${why}`;
+      }),
+    );
+    const isReady = results.every((line) => line.startsWith("[+]"));
+    return isReady ? { code: 200, text: "ok\n" } : { code: 500, text: `${results.join("\n")}\nreadyz check failed\n` };
   }
 }

@@ -110,6 +110,8 @@ export class Session {
   #heartbeatMs = 0;
   #heardAt = 0;
   #heardSincePing = true;
+  #pingedAt: number | undefined;
+  #roundTripMs: number | undefined;
   #cancelTimer: () => void = () => {};
   #cancelPump: (() => void) | undefined;
 
@@ -126,6 +128,11 @@ export class Session {
       handler: options.handlers.request,
     });
     this.#opened.promise.catch(() => {});
+  }
+
+  /** What the last heartbeat took there and back, in milliseconds, at the edge; undefined before the first. */
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs;
   }
 
   /** The greeting was accepted. Rejects with `SessionEndedError` when it was not. */
@@ -347,6 +354,7 @@ export class Session {
     }
     if (this.#side === "edge") {
       this.#heardSincePing = false;
+      this.#pingedAt = this.#clock.monotonic();
       this.#send(LANE.control, FRAME.ping);
     }
     const next = this.#side === "edge" ? this.#heartbeatMs : 2 * this.#heartbeatMs - silence;
@@ -365,6 +373,8 @@ export class Session {
         this.#send(LANE.control, FRAME.pong);
         return;
       case FRAME.pong:
+        if (this.#pingedAt !== undefined) this.#roundTripMs = this.#clock.monotonic() - this.#pingedAt;
+        this.#pingedAt = undefined;
         return;
       case FRAME.held:
         (handlers.held ?? missing)(decodeHeld(payload), frame.channel === 0);

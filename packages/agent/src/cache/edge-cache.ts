@@ -144,6 +144,16 @@ export class EdgeCache implements LinkCache, ConfigSource, AsyncDisposable {
     return this.#problem;
   }
 
+  /** How much waits in the outboxes. Not prepared beforehand: it is asked for when somebody looks. */
+  waiting(): Record<"reports" | "messages", { items: number; bytes: number }> {
+    const sizeOf = (table: "reports" | "messages"): { items: number; bytes: number } => {
+      const counts = `SELECT count(*) AS items, coalesce(sum(length(bytes)), 0) AS bytes FROM ${table}`;
+      const { items, bytes } = this.#database.prepare(counts).get() ?? {};
+      return { items: Number(items), bytes: Number(bytes) };
+    };
+    return { reports: sizeOf("reports"), messages: sizeOf("messages") };
+  }
+
   /** Calls `listener` after each commit with what it was about; returns what ends that. */
   onChange(listener: (changed: readonly ObjectName[]) => void): () => void {
     this.#listeners.add(listener);

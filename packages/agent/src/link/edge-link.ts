@@ -63,6 +63,8 @@ export class EdgeLink implements AsyncDisposable {
   #status: LinkStatus;
   #running: Promise<void> | undefined;
   #epochAtLeast = 1;
+  #session: Session | undefined;
+  readonly #counts = { sessions: 0, failures: 0 };
 
   constructor(options: EdgeLinkOptions) {
     this.#options = options;
@@ -75,6 +77,16 @@ export class EdgeLink implements AsyncDisposable {
 
   get status(): LinkStatus {
     return this.#status;
+  }
+
+  /** How many sessions there were, and attempts that came to none. */
+  get counts(): Readonly<{ sessions: number; failures: number }> {
+    return this.#counts;
+  }
+
+  /** What the last heartbeat of the session took there and back, in milliseconds. */
+  get roundTripMs(): number | undefined {
+    return this.#session?.roundTripMs;
   }
 
   start(): void {
@@ -118,6 +130,8 @@ export class EdgeLink implements AsyncDisposable {
         clock: this.#clock,
         log: this.#log,
         onOpened: (opened) => {
+          this.#session = opened;
+          this.#counts.sessions++;
           this.#set({ state: "connected", isSynced: false });
           this.#options.onOpened?.(opened);
         },
@@ -125,12 +139,15 @@ export class EdgeLink implements AsyncDisposable {
         onSynced: () => this.#set({ state: "connected", isSynced: true }),
       });
       const end = await session.run(signal);
+      if (!this.#session && !signal.aborted) this.#counts.failures++;
+      this.#session = undefined;
       if (end.epoch !== undefined) this.#epochAtLeast = end.epoch + 1;
       this.#log.info({ reason: end.reason, by: end.by, detail: end.message }, "link ended");
       this.#set({ state: "waiting", isSynced: false, problem: end.message, reason: end.reason });
       return end.retryAfterMs;
     } catch (error) {
       if (signal.aborted) return undefined;
+      this.#counts.failures++;
       const isRefused = error instanceof UpgradeRefusedError;
       const problem = error instanceof Error ? error.message : String(error);
       // The same failure again and again is told once.

@@ -67,6 +67,7 @@ export class Edge implements AsyncDisposable {
         nodeName: identity.node,
         nodeUid: identity.uid,
         runtime: containers.runtime,
+        runtimeCalls: containers.runtime.calls,
         cgroups: linuxCgroups({ instance: settings.id, driver }),
         link: {
           dial: (signal) => dialer.dial(signal),

@@ -11,6 +11,7 @@ import {
   type SandboxSpec,
   type SandboxStatus,
 } from "../runtime.ts";
+import { RuntimeCalls, type CallOutcome } from "../runtime-calls.ts";
 import type { GrpcClient } from "./grpc-client.ts";
 import { runtimeChanges } from "./runtime-changes.ts";
 import { criServices, type CriRequest, type CriResponse, type CriServices } from "./services.ts";
@@ -45,6 +46,8 @@ const MAX_KNOWN = 512;
 
 /** A `Runtime` over CRI v1: containerd, or any other runtime that listens on a unix socket. */
 export class CriRuntime implements Runtime {
+  /** What was called so far. */
+  readonly calls = new RuntimeCalls();
   readonly #client: GrpcClient;
   readonly #cri: CriServices;
   readonly #instance: string;
@@ -220,10 +223,16 @@ export class CriRuntime implements Runtime {
   ): Promise<CriResponse<M>> {
     const closed = this.#whyClosed();
     if (closed !== undefined) throw new RuntimeError("Unavailable", closed);
+    const begin = this.#clock.monotonic();
+    const ended = (outcome: CallOutcome): void =>
+      this.calls.observe(method, outcome, (this.#clock.monotonic() - begin) / 1000);
     try {
-      return await this.#cri.call(method, request, { signal, ...(timeoutMs !== undefined && { timeoutMs }) });
+      const answer = await this.#cri.call(method, request, { signal, ...(timeoutMs !== undefined && { timeoutMs }) });
+      ended("OK");
+      return answer;
     } catch (error) {
       const translated = runtimeError(error, subject);
+      ended(translated instanceof RuntimeError ? translated.code : "Cancelled");
       if (!(translated instanceof RuntimeError) || translated.code !== "Unavailable") throw translated;
       throw new RuntimeError("Unavailable", this.#whyUnavailable() ?? translated.message, { cause: error });
     }
