@@ -1,7 +1,10 @@
 import { parseArgs } from "node:util";
 import { programWord } from "./program/program-word.ts";
 
-/** One option of a command. Each can also be given in the environment: `--data-dir` as `SKERRY_DATA_DIR`. */
+/**
+ * One option of a command. Each can also be given in the environment: `--data-dir` as `SKERRY_DATA_DIR`. A flag outranks that, and that the config
+ * file of commands that read it (`withConfigFile`).
+ */
 export interface Option {
   readonly type: "string" | "boolean";
   readonly summary: string;
@@ -34,6 +37,8 @@ export interface Call {
   /** The value of a string option, from the flag, the environment or its default. */
   option(name: string): string | undefined;
   flag(name: string): boolean;
+  /** Who gave an option its value, as a message names it: `--api-port`, `SKERRY_API_PORT`; undefined when that is its default. */
+  source(name: string): string | undefined;
   readonly env: NodeJS.ProcessEnv;
   /** Aborts when the user interrupts. */
   readonly signal: AbortSignal;
@@ -78,11 +83,14 @@ export function parseCall(
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Call {
+  // As good as not there when it is empty, as is usual.
+  const inEnvironment = (name: string): string | undefined => env[variableOf(name)] || undefined;
   if (command.raw) {
     return {
       operands: words,
-      option: (name) => env[variableOf(name)] ?? COMMON_OPTIONS[name]?.default,
+      option: (name) => inEnvironment(name) ?? COMMON_OPTIONS[name]?.default,
       flag: () => false,
+      source: (name) => (inEnvironment(name) === undefined ? undefined : variableOf(name)),
       env,
       signal,
     };
@@ -125,8 +133,10 @@ export function parseCall(
     operands: positionals,
     option: (name) => {
       const given = values[name];
-      return typeof given === "string" ? given : (env[variableOf(name)] ?? options[name]?.default);
+      return typeof given === "string" ? given : (inEnvironment(name) ?? options[name]?.default);
     },
+    source: (name) =>
+      values[name] !== undefined ? `--${name}` : inEnvironment(name) !== undefined ? variableOf(name) : undefined,
     flag: (name) => values[name] === true || /^(1|true|yes)$/i.test(env[variableOf(name)] ?? ""),
     env,
     signal,

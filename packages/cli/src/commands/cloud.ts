@@ -4,9 +4,10 @@ import { SqliteLog } from "@skerry/store";
 import { UserError, type Command } from "../command.ts";
 import { Cloud } from "../daemons/cloud.ts";
 import { logLevelOf, untilStopped } from "../daemons/life.ts";
+import { CONFIG_OPTIONS, configText, withConfigFile } from "../instance/config-file.ts";
 import { layoutOfCall, logFileOf, pidFileOf } from "../instance/layout.ts";
 import { settingsRequest } from "../instance/request.ts";
-import { ensureSettings } from "../instance/settings.ts";
+import { ensureSettings, readSettings } from "../instance/settings.ts";
 import { VERSION } from "../version.ts";
 
 export const cloud: Command = {
@@ -14,25 +15,28 @@ export const cloud: Command = {
   summary:
     "The control plane in the foreground: API, controllers and hub. cloud start and cloud stop control it as a daemon.",
   options: {
-    "api-port": { type: "string", value: "PORT", summary: "Of the Kubernetes API (6443)" },
-    "link-port": { type: "string", value: "PORT", summary: "That edges dial into (10000)" },
-    "cluster-cidr": { type: "string", value: "CIDR", summary: "Where pods get addresses from" },
-    "log-level": { type: "string", value: "LEVEL", default: "info", summary: "debug, info, warn or error" },
+    "api-port": CONFIG_OPTIONS["api-port"],
+    "link-port": CONFIG_OPTIONS["link-port"],
+    "cluster-cidr": CONFIG_OPTIONS["cluster-cidr"],
+    "log-level": CONFIG_OPTIONS["log-level"],
     "print-config": { type: "boolean", summary: "Print what it would run with, and end" },
   },
-  run: async (call) => {
-    const layout = layoutOfCall(call);
+  run: async (asked) => {
+    const layout = layoutOfCall(asked);
+    const call = await withConfigFile(asked, layout);
+    const request = settingsRequest(call, { roles: ["cloud"], sample: false });
+    const level = logLevelOf(call);
+    if (call.flag("print-config")) {
+      console.log(configText(call, await readSettings(layout), ["api-port", "link-port", "cluster-cidr", "log-level"]));
+      return;
+    }
     const running = await readPidFile(pidFileOf(layout, "cloud"));
     if (running && running.pid !== process.pid) {
       throw new UserError(`The cloud of ${layout.dataDir} runs already, as process ${running.pid}`);
     }
-    const settings = await ensureSettings(layout, settingsRequest(call, { roles: ["cloud"], sample: false }));
-    if (call.flag("print-config")) {
-      console.log(JSON.stringify({ layout, settings }, undefined, 2));
-      return;
-    }
+    const settings = await ensureSettings(layout, request);
     const file = logFileOf(layout, "cloud");
-    const log = createLogger({ name: "cloud", level: logLevelOf(call.option("log-level")), file });
+    const log = createLogger({ name: "cloud", level, file });
     await untilStopped(call.signal, pidFileOf(layout, "cloud"), async (stack) => {
       const part = stack.use(
         new Cloud({

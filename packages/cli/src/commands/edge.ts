@@ -2,6 +2,7 @@ import { createLogger, readPidFile } from "@skerry/base";
 import { UserError, type Command } from "../command.ts";
 import { Edge } from "../daemons/edge.ts";
 import { logLevelOf, untilStopped } from "../daemons/life.ts";
+import { CONFIG_OPTIONS, configText, withConfigFile } from "../instance/config-file.ts";
 import { requireInstance } from "../instance/instance.ts";
 import { logFileOf, pidFileOf } from "../instance/layout.ts";
 import { hubOf } from "../instance/settings.ts";
@@ -10,15 +11,18 @@ export const edge: Command = {
   name: "edge",
   summary: "The edge's agent in the foreground. edge start, edge stop and edge kill control it as a daemon.",
   options: {
-    "log-level": { type: "string", value: "LEVEL", default: "info", summary: "debug, info, warn or error" },
+    "log-level": CONFIG_OPTIONS["log-level"],
     "print-config": { type: "boolean", summary: "Print what it would run with, and end" },
   },
-  run: async (call) => {
-    const instance = await requireInstance(call, "edge");
+  run: async (asked) => {
+    const instance = await requireInstance(asked, "edge");
     const { layout, settings } = instance;
+    const call = await withConfigFile(asked, layout);
+    const level = logLevelOf(call);
     const hub = hubOf(settings);
     if (call.flag("print-config")) {
-      console.log(JSON.stringify({ layout, settings, hub }, undefined, 2));
+      console.log(`# node ${settings.nodeName}, dials ${hub.host}:${hub.port}`);
+      console.log(configText(call, settings, ["log-level"]));
       return;
     }
     const pidFile = pidFileOf(layout, "edge");
@@ -27,7 +31,7 @@ export const edge: Command = {
       throw new UserError(`The edge of ${layout.dataDir} runs already, as process ${running.pid}`);
     }
     const file = logFileOf(layout, "edge");
-    const log = createLogger({ name: "edge", level: logLevelOf(call.option("log-level")), file });
+    const log = createLogger({ name: "edge", level, file });
     await untilStopped(call.signal, pidFile, async (stack) => {
       await stack.use(new Edge({ instance, hub, log })).start();
     });

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { systemClock } from "@skerry/base";
 import { hardProblems, refuse } from "../checks/machine.ts";
 import { UserError, type Command } from "../command.ts";
+import { CONFIG_OPTIONS, withConfigFile } from "../instance/config-file.ts";
 import { startInstanceDaemon } from "../instance/control.ts";
 import { commandLine } from "../instance/command-line.ts";
 import { waitForEdge } from "../instance/health.ts";
@@ -21,7 +22,7 @@ export const join: Command = {
   name: "join",
   operands: "HOST:PORT TOKEN",
   summary: "Make this machine an edge of the cloud whose link port is HOST:PORT, and start its agent.",
-  options: { "node-name": { type: "string", value: "NAME", summary: "Of this machine as a node (its host name)" } },
+  options: { "node-name": CONFIG_OPTIONS["node-name"] },
   arity: [2, 2],
   run: async (call) => {
     const [address = "", token = ""] = call.operands;
@@ -51,7 +52,11 @@ export const join: Command = {
     }
     // What an attempt that failed may have left, with another cloud's address in it.
     await rm(layout.settings, { force: true });
-    const request = settingsRequest(call, { roles: ["edge"], sample: false, hub: server });
+    const request = settingsRequest(await withConfigFile(call, layout), {
+      roles: ["edge"],
+      sample: false,
+      hub: server,
+    });
     const instance: Instance = { layout, settings: await ensureSettings(layout, request) };
     const { nodeName } = instance.settings;
     await keepProxies(layout, call.env);

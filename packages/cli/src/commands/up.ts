@@ -7,6 +7,7 @@ import type { Client } from "@skerry/client";
 import { UserError, type Call, type Command } from "../command.ts";
 import { hardProblems, refuse } from "../checks/machine.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
+import { CONFIG_OPTIONS, withConfigFile } from "../instance/config-file.ts";
 import { runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
 import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
 import { commandLine } from "../instance/command-line.ts";
@@ -36,14 +37,10 @@ export const up: Command = {
     "What is missing is installed first, saying so before. The daemons stay when this returns: as systemd units where\n" +
     "systemd runs, otherwise in sessions of their own.",
   options: {
-    "api-port": { type: "string", value: "PORT", summary: "Of the Kubernetes API (6443)" },
-    "link-port": { type: "string", value: "PORT", summary: "That edges dial into (10000)" },
-    "cluster-cidr": {
-      type: "string",
-      value: "CIDR",
-      summary: "Where pods get addresses from (the first free of 10.42.0.0/16, 10.44.0.0/16 …)",
-    },
-    "node-name": { type: "string", value: "NAME", summary: "Of this machine as a node (its host name)" },
+    "api-port": CONFIG_OPTIONS["api-port"],
+    "link-port": CONFIG_OPTIONS["link-port"],
+    "cluster-cidr": CONFIG_OPTIONS["cluster-cidr"],
+    "node-name": CONFIG_OPTIONS["node-name"],
     "no-sample": { type: "boolean", summary: "Leave the sample out" },
     foreground: { type: "boolean", summary: "Stay, with both daemons in this process group; stop with Ctrl-C" },
   },
@@ -51,7 +48,10 @@ export const up: Command = {
     const layout = layoutOfCall(call);
     using lock = lockInstance(layout, "up");
     const steps = new Steps(process.stdout);
-    const request = settingsRequest(call, { roles: ["cloud", "edge"], sample: !call.flag("no-sample") });
+    const request = settingsRequest(await withConfigFile(call, layout), {
+      roles: ["cloud", "edge"],
+      sample: !call.flag("no-sample"),
+    });
     const kept = await readSettings(layout);
     const before = kept && { layout, settings: kept };
     if (before && (await runningDaemon(before, "cloud")) && (await runningDaemon(before, "edge"))) {

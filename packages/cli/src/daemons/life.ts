@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { readPidFile, writePidFile, type LogLevel } from "@skerry/base";
-import { UsageError, UserError } from "../command.ts";
+import { UsageError, UserError, type Call } from "../command.ts";
 
 /**
  * The life of a daemon: `start` puts its parts on the stack, then it runs until the signal aborts, and the parts end in reverse order.
@@ -31,8 +31,10 @@ export async function untilStopped(
 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
 
-export function logLevelOf(text: string | undefined): LogLevel {
+/** How much a daemon says, from its call. */
+export function logLevelOf(call: Call): LogLevel {
+  const text = call.option("log-level");
   const level = LEVELS.find((each) => each === text);
-  if (!level) throw new UsageError(`--log-level takes debug, info, warn or error, not "${text}"`);
+  if (!level) throw new UsageError(`${call.source("log-level")} takes debug, info, warn or error, not "${text}"`);
   return level;
 }

@@ -24,13 +24,15 @@ export const nodeArguments = (daemon: Daemon): string[] =>
       ];
 
 /** The command line of a daemon. */
-export const daemonCommand = ({ layout }: Instance, daemon: Daemon): string[] => [
+export const daemonCommand = ({ layout, settings }: Instance, daemon: Daemon): string[] => [
   process.execPath,
   ...nodeArguments(daemon),
   ENTRY,
   daemon,
   "--data-dir",
   layout.dataDir,
+  // What `up` has decided, be it against the config file: that would outrank what is kept.
+  ...(daemon === "cloud" ? ["--api-port", String(settings.apiPort), "--link-port", String(settings.linkPort)] : []),
 ];
 
 /** What a daemon gets of our environment: nothing that could make two starts differ. */

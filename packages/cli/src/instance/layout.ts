@@ -15,6 +15,8 @@ export interface Layout {
   readonly logDir: string;
   readonly settings: string;
   readonly kubeconfig: string;
+  /** Written by people; nothing of ours writes or removes it. */
+  readonly configFile: string;
   /** The HTTP proxies that lead out; root's alone. */
   readonly proxies: string;
   /** The embedded control plane's database and certificates. */
@@ -42,6 +44,7 @@ export function layoutOf(dataDir: string): Layout {
     logDir: isDefault ? "/var/log/skerry" : path.join(dir, "log"),
     settings: path.join(dir, "instance.json"),
     kubeconfig: path.join(configDir, "kubeconfig"),
+    configFile: path.join(configDir, "config.yaml"),
     proxies: path.join(configDir, "proxy.env"),
     cloudDir: path.join(dir, "cloud"),
     edgeDir: path.join(dir, "edge"),

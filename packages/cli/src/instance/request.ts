@@ -20,12 +20,12 @@ export function settingsRequest(call: Call, base: Pick<SettingsRequest, "roles" 
 }
 
 /** A port number from an option. */
-function portOption(call: Call, name: string): number | undefined {
+export function portOption(call: Call, name: string): number | undefined {
   const text = call.option(name);
   if (text === undefined) return undefined;
   const port = Number(text);
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new UsageError(`--${name} takes a port between 1 and 65535, not "${text}"`);
+    throw new UsageError(`${call.source(name)} takes a port between 1 and 65535, not "${text}"`);
   }
   return port;
 }
