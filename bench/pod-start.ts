@@ -74,7 +74,7 @@ async function reboot(): Promise<Row[]> {
   await until(() => answers(containerd), "containerd to answer");
   const answered = performance.now();
   await until(async () => {
-    const status = await statusOf(path.join(machine.dataDir, "edge/agent.sock"));
+    const status = await statusOf(path.join(machine.dataDir, "run/agent.sock"));
     return status?.pods.filter((pod) => pod.ready).length === 10;
   }, "ten pods to run");
   const restored = performance.now();

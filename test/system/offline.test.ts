@@ -72,7 +72,7 @@ describe("An edge without its cloud", () => {
 
     // Without its cloud it is ready all the same.
     const curl = (page: string) =>
-      machine.exec("curl", ["-fsS", "--unix-socket", `${machine.dataDir}/edge/agent.sock`, `http://edge/${page}`]);
+      machine.exec("curl", ["-fsS", "--unix-socket", `${machine.dataDir}/run/agent.sock`, `http://edge/${page}`]);
     await eventually(async () => (await curl("readyz")).stdout === "ok\n");
     const metrics = (await curl("metrics")).stdout;
     assert.match(metrics, /^skerry_edge_link_up 0$/m);

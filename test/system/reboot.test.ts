@@ -40,7 +40,7 @@ const isReady = ({ status }: Pod | Node): boolean =>
   (status?.conditions ?? []).some(({ type, status: is }) => type === "Ready" && is === "True");
 
 async function agentOf(machine: RebootableMachine): Promise<AgentStatus> {
-  const socket = path.join(machine.dataDir, "edge/agent.sock");
+  const socket = path.join(machine.dataDir, "run/agent.sock");
   const { stdout } = await machine.exec("curl", ["-s", "--unix-socket", socket, "http://agent/status"]);
   return JSON.parse(stdout) as AgentStatus;
 }

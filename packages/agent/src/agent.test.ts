@@ -29,6 +29,7 @@ class Place implements AsyncDisposable {
       runtime,
       cgroups: noCgroups,
       mounts: noMounts,
+      socket: path.join(this.dataDir, "run/agent.sock"),
       ...options,
     });
   }
@@ -47,7 +48,7 @@ async function put(agent: Agent, resource: string, object: Pick<Pod, "metadata">
 
 async function ask(dataDir: string, what: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  request({ socketPath: path.join(dataDir, "agent.sock"), path: what }, (response) => {
+  request({ socketPath: path.join(dataDir, "run/agent.sock"), path: what }, (response) => {
     let text = "";
     response.on("data", (part) => (text += String(part)));
     response.on("end", () => resolve(text));
@@ -89,7 +90,7 @@ describe("Agent", () => {
     const runtime = new FakeRuntime();
     await using agent = place.agent(runtime);
     await agent.start();
-    assert.equal((await stat(path.join(place.dataDir, "agent.sock"))).mode & 0o777, 0o600);
+    assert.equal((await stat(path.join(place.dataDir, "run/agent.sock"))).mode & 0o777, 0o600);
     assert.equal(await ask(place.dataDir, "/readyz?verbose"), "ok\n");
     runtime.setAvailable(false);
     assert.match(

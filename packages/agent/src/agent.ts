@@ -52,8 +52,8 @@ export interface AgentOptions {
   labels?: Record<string, string>;
   maxPods?: number;
   logLimits?: RotationLimits;
-  /** Whether to answer on the socket `agent.sock` in the data dir. On by default. */
-  healthSocket?: boolean;
+  /** The unix socket on which the agent says how it is; none when absent. */
+  socket?: string;
   clock?: Clock;
   random?: () => number;
   log?: Logger;
@@ -101,13 +101,12 @@ export class Agent implements AsyncDisposable {
     this.#cache = cache;
     const readOwnMachine = this.#options.readMachine ?? (() => readMachine(dataDir));
 
-    if (this.#options.healthSocket !== false) {
-      const file = path.join(dataDir, "agent.sock");
-      const { runtimeCalls } = this.#options;
+    const { socket, runtimeCalls } = this.#options;
+    if (socket !== undefined) {
       const sources = { startedAt: this.#startedAt, dataDir, cache, runtime, runtimeCalls };
       const health = this.#parts.use(
         new HealthSocket({
-          file,
+          file: socket,
           status: () => this.status(),
           metrics: () => edgeMetrics({ ...sources, link: this.#link }),
           ready: [

@@ -1,5 +1,6 @@
-import { chmod, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
+import path from "node:path";
 import { METRICS_TYPE } from "@skerry/base";
 
 /** Something that keeps the edge from doing what is wanted, and what a person can do about it. */
@@ -76,6 +77,7 @@ export class HealthSocket implements AsyncDisposable {
         `Cannot listen on ${file}: the path of a socket has at most ${MAX_SOCKET_PATH} bytes; choose a shorter data dir`,
       );
     }
+    await mkdir(path.dirname(file), { recursive: true });
     // The cache's lock keeps a second agent off this data dir: a socket that is here belongs to a dead one.
     await rm(file, { force: true });
     const server = createServer((request, response) => {
@@ -88,9 +90,14 @@ export class HealthSocket implements AsyncDisposable {
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(file, resolve);
+      // The socket is made within this call, so nobody else can open it at any moment.
+      const before = process.umask(0o177);
+      try {
+        server.listen(file, resolve);
+      } finally {
+        process.umask(before);
+      }
     });
-    await chmod(file, 0o600);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -101,9 +108,9 @@ export class HealthSocket implements AsyncDisposable {
     await rm(this.#options.file, { force: true });
   }
 
-  async #answer(path: string): Promise<{ code?: number; type?: string; text: string }> {
+  async #answer(page: string): Promise<{ code?: number; type?: string; text: string }> {
     const { status, metrics } = this.#options;
-    switch (path) {
+    switch (page) {
       case "/healthz":
       case "/livez":
         return { text: "ok\n" };

@@ -45,7 +45,6 @@ describe("an edge whose disk is full", () => {
         runtime,
         cgroups: noCgroups,
         mounts: noMounts,
-        healthSocket: false,
         readMachine: async () => ({ ...(await readMachine(disk)), bootId }),
       });
       try {

@@ -68,7 +68,6 @@ export class SimulatedEdge implements AsyncDisposable {
       runtime,
       cgroups: noCgroups,
       mounts: noMounts,
-      healthSocket: false,
       readMachine: async () => this.#facts(),
       link: { dial: async () => this.#dial(), retry: { initialMs: 200, maxMs: 5_000 } },
       clock,

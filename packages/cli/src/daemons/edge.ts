@@ -10,6 +10,7 @@ import {
 import { hasSystemd, proxyFor, shownProxy, systemClock, type Logger } from "@skerry/base";
 import { commandLine } from "../instance/command-line.ts";
 import type { Instance } from "../instance/instance.ts";
+import { edgeSocketOf } from "../instance/layout.ts";
 import { containerdProxies, readProxies } from "../instance/proxies.ts";
 import { unitName } from "../instance/units.ts";
 
@@ -68,6 +69,7 @@ export class Edge implements AsyncDisposable {
         nodeUid: identity.uid,
         runtime: containers.runtime,
         runtimeCalls: containers.runtime.calls,
+        socket: edgeSocketOf(layout),
         cgroups: linuxCgroups({ instance: settings.id, driver }),
         link: {
           dial: (signal) => dialer.dial(signal),

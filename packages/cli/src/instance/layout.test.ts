@@ -22,10 +22,10 @@ function folderOf(bytes: number): string {
 
 describe("--data-dir", () => {
   it("is refused where the agent's socket would not fit, and only there", async () => {
-    const refused = /^--data-dir takes a path of at most 91 bytes, .* has 92: choose a shorter one$/;
+    const refused = /^--data-dir takes a path of at most 92 bytes, .* has 93: choose a shorter one$/;
     const layoutIn = (dataDir: string) => layoutOfCall(parseCall(none, ["--data-dir", dataDir], {}, never));
-    assert.throws(() => layoutIn(folderOf(92)), { name: "UsageError", message: refused });
-    const fits = layoutIn(folderOf(91));
+    assert.throws(() => layoutIn(folderOf(93)), { name: "UsageError", message: refused });
+    const fits = layoutIn(folderOf(92));
     assert.equal(Buffer.byteLength(edgeSocketOf(fits)), 107);
   });
 
@@ -53,7 +53,7 @@ describe("--data-dir", () => {
     ]) {
       await assert.rejects(promisify(execFile)(process.execPath, [SKERRY, ...words], options), {
         code: 2,
-        stderr: /^skerry: --data-dir takes a path of at most 91 bytes, /,
+        stderr: /^skerry: --data-dir takes a path of at most 92 bytes, /,
       });
     }
   });

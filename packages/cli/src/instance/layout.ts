@@ -104,7 +104,7 @@ export const logFileOf = (layout: Layout, daemon: Daemon | "containerd"): string
   path.join(layout.logDir, `${daemon}.log`);
 
 /** Where the agent tells how it is. */
-export const edgeSocketOf = (layout: Layout): string => path.join(layout.edgeDir, "agent.sock");
+export const edgeSocketOf = (layout: Layout): string => path.join(layout.runDir, "agent.sock");
 
 /** Everything that an instance makes: what `down -v` removes, and all that may stand in a folder that becomes one. */
 export const ownPaths = (layout: Layout): string[] => [
