@@ -43,7 +43,8 @@ export const join: Command = {
     await steps.step("machine checked", async () => {
       const nowMs = systemClock.now();
       // The ports are those of a cloud, which an edge has none of.
-      refuse(await hardProblems({ layout, instance: undefined, roles: ["edge"], apiPort: 0, linkPort: 0, nowMs }));
+      const ports = { apiPort: 0, linkPort: 0 };
+      refuse(await hardProblems({ layout, instance: undefined, roles: ["edge"], ...ports, env: call.env, nowMs }));
     });
     const missing = missingNeeds();
     if (missing.length > 0) {
