@@ -14,6 +14,7 @@ export {
   type ProcessId,
 } from "./daemon.ts";
 export { isMissingFile, namesIn, writeFileAtomic } from "./files.ts";
+export { IdleCollector, processCollector, type Collector, type IdleCollectorOptions } from "./idle-collector.ts";
 export { KeyedQueue, type KeyedQueueOptions, type Requeue } from "./keyed-queue.ts";
 export { createLogger, silentLogger, type Logger, type LoggerOptions, type LogLevel } from "./log.ts";
 export { LOG_FILE_LIMITS, olderPartsOf, rotateLogFile, type LogFileLimits } from "./log-file.ts";

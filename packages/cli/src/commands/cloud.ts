@@ -3,7 +3,7 @@ import { createLogger, readPidFile } from "@skerry/base";
 import { SqliteLog } from "@skerry/store";
 import { UserError, type Command } from "../command.ts";
 import { Cloud } from "../daemons/cloud.ts";
-import { logLevelOf, untilStopped } from "../daemons/life.ts";
+import { collectWhenIdle, logLevelOf, untilStopped } from "../daemons/life.ts";
 import { CONFIG_OPTIONS, configText, withConfigFile } from "../instance/config-file.ts";
 import { layoutOfCall, logFileOf, pidFileOf } from "../instance/layout.ts";
 import { settingsRequest } from "../instance/request.ts";
@@ -51,6 +51,7 @@ export const cloud: Command = {
       );
       await part.start();
       await part.writeKubeconfig(layout.kubeconfig);
+      collectWhenIdle(stack, log);
     });
   },
 };

@@ -6,12 +6,12 @@ import type { Daemon } from "./layout.ts";
 const ENTRY = fileURLToPath(new URL("../../../../bin/launch.js", import.meta.url));
 
 /**
- * Node's own memory is part of the product: a small young generation, and code cached between starts. The agent waits for others nearly all
+ * Node's own memory is part of the product: a small young generation, and code cached between starts. The cloud collects when it is idle (`IdleCollector`). The agent waits for others nearly all
  * the time, so it interprets: the machine code of V8's compilers alone is 9 MB that nothing else of it needs.
  */
 export const nodeArguments = (daemon: Daemon): string[] =>
   daemon === "cloud"
-    ? ["--max-semi-space-size=6"]
+    ? ["--max-semi-space-size=6", "--expose-gc"]
     : [
         "--max-semi-space-size=1",
         // V8 collects as soon as its heap has grown to a few megabytes, and not only when its usual start size is full.
