@@ -73,6 +73,7 @@ export const up: Command = {
       steps.note(`Installing with apt-get, because they are missing: ${names}`);
       await steps.step("packages installed", () => installNeeds(missing, call.signal));
     }
+    if (!kept && request.clusterCidr !== undefined) await checkPodNetwork(request.clusterCidr);
     const instance: Instance = { layout, settings: await ensureSettings(layout, request) };
     await keepProxies(layout, call.env);
     if (!kept && instance.settings.clusterCidr !== "10.42.0.0/16" && request.clusterCidr === undefined) {
@@ -189,17 +190,15 @@ async function checkMachine(layout: Layout, request: SettingsRequest, instance: 
     env: {},
     nowMs: systemClock.now(),
   };
-  const problems = await hardProblems(context);
-  if (!instance && request.clusterCidr !== undefined) {
-    const conflict = conflictOf(request.clusterCidr, await hostRoutes());
-    if (conflict) {
-      problems.push({
-        what: `The pod network ${request.clusterCidr} overlaps ${conflict.cidr} on ${conflict.device}`,
-        mend: "choose another --cluster-cidr, or leave it out",
-      });
-    }
-  }
-  refuse(problems);
+  refuse(await hardProblems(context));
+}
+
+/** Refuses a pod network that the machine routes already. The program that tells may have come only with the packages. */
+async function checkPodNetwork(cidr: string): Promise<void> {
+  const conflict = conflictOf(cidr, await hostRoutes());
+  if (!conflict) return;
+  const what = `The pod network ${cidr} overlaps ${conflict.cidr} on ${conflict.device}`;
+  refuse([{ what, mend: "choose another --cluster-cidr, or leave it out" }]);
 }
 
 async function nodeState(client: Client, name: string, signal: AbortSignal): Promise<true | string> {

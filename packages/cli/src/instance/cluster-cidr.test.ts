@@ -31,4 +31,8 @@ describe("hostRoutes()", () => {
     const routes = await hostRoutes();
     assert.equal(conflictOf("203.0.113.0/24", routes), undefined);
   });
+
+  it("says what to install where there is no ip", async () => {
+    await assert.rejects(hostRoutes("no-such-ip"), { name: "UserError", message: /apt-get install iproute2$/ });
+  });
 });

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { overlaps, parseCidr, type Cidr } from "@skerry/base";
 import { UserError } from "../command.ts";
+import { findProgram } from "../setup/packages.ts";
 
 /** Checks a network that pods are to get addresses from: aligned, and with room for one to 65,536 nodes. */
 export function checkClusterCidr(text: string): void {
@@ -32,8 +33,12 @@ export interface Route {
 }
 
 /** The IPv4 networks that this machine routes, the default route apart. */
-export async function hostRoutes(): Promise<Route[]> {
-  const { stdout } = await promisify(execFile)("ip", ["-json", "-4", "route", "show", "table", "all"]);
+export async function hostRoutes(program = "ip"): Promise<Route[]> {
+  const ip = findProgram(program);
+  if (ip === undefined) {
+    throw new UserError("Cannot tell which networks this machine routes: ip is missing; apt-get install iproute2");
+  }
+  const { stdout } = await promisify(execFile)(ip, ["-json", "-4", "route", "show", "table", "all"]);
   const rows = JSON.parse(stdout === "" ? "[]" : stdout) as { dst?: string; dev?: string; type?: string }[];
   return rows
     .filter((row) => row.dst !== undefined && /^\d/.test(row.dst) && (row.type === undefined || row.type === "unicast"))
