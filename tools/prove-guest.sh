@@ -2,7 +2,7 @@
 # Proves Skerry on a machine as users have it: systemd is process 1, cgroups are of version 2, and a user without root calls ./skerry, which goes
 # through sudo. Builds a small Debian, boots it, and runs tools/prove-guest/proof.sh there as that user, across two real reboots.
 #
-#   tools/prove-guest.sh [SUITE]      bookworm when not named; trixie
+#   tools/prove-guest.sh [SUITE [ARCHITECTURE]]      bookworm and amd64 when not named; trixie, arm64
 #
 # Needs root, debootstrap, e2fsprogs, and something to boot it in without KVM: User-Mode Linux (Debian 12's package user-mode-linux), whose
 # programs run at the machine's own speed, or else QEMU (qemu-system-x86), which emulates them: twenty times slower and more. By hand or nightly:
@@ -10,15 +10,35 @@
 # own set-up, with npm from Debian and the packages from npm, called by the guest's user. The guest reaches no network: apt finds there what was
 # fetched for it, and installs it as it does everywhere.
 #
-#   PROVE_GUEST_BASE=DIR      a debootstrapped root to start from, with a kernel when it is for QEMU; made there when there is none
+# A guest of arm64 is emulated wholly (qemu-system-arm), and so is what is done for it in the chroot (qemu-user-static).
+#
+#   PROVE_GUEST_BASE=DIR        a debootstrapped root to start from, with a kernel when it is for QEMU; made there when there is none
+#   PROVE_GUEST_KUBECTL=FILE    for arm64, a kubectl of that architecture: npm has none to bring
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:-bookworm}
+architecture=${2:-amd64}
 mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sed -n 's/^URIs: \(.*debian\)$/\1/p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' | head -1 || true)
 [ "$(id -u)" = 0 ] || { echo "prove-guest: needs root" >&2; exit 1; }
-if command -v linux.uml >/dev/null; then machine=linux.uml; else machine=qemu-system-x86_64; fi
-for tool in debootstrap mke2fs "$machine"; do
-  command -v "$tool" >/dev/null || { echo "prove-guest: $tool is missing: apt-get install debootstrap e2fsprogs user-mode-linux, or qemu-system-x86 for the last" >&2; exit 1; }
+case $architecture in
+  amd64)
+    if command -v linux.uml >/dev/null; then machine=linux.uml; else machine=qemu-system-x86_64; fi
+    needs_here=(debootstrap mke2fs "$machine")
+    ;;
+  arm64)
+    machine=qemu-system-aarch64
+    needs_here=(debootstrap mke2fs "$machine" qemu-aarch64-static)
+    [ -x "${PROVE_GUEST_KUBECTL:-}" ] || { echo "prove-guest: for arm64, name a kubectl of that architecture in PROVE_GUEST_KUBECTL" >&2; exit 1; }
+    ;;
+  *)
+    echo "prove-guest: $architecture is neither amd64 nor arm64" >&2
+    exit 1
+    ;;
+esac
+for tool in "${needs_here[@]}"; do
+  command -v "$tool" >/dev/null && continue
+  echo "prove-guest: $tool is missing: apt-get install debootstrap e2fsprogs, and user-mode-linux or qemu-system-x86, or qemu-system-arm and qemu-user-static" >&2
+  exit 1
 done
 [ -n "$mirror" ] || { echo "prove-guest: apt's sources name no Debian mirror" >&2; exit 1; }
 
@@ -34,13 +54,13 @@ say() { echo "prove-guest: $* ($((SECONDS / 60))m$((SECONDS % 60))s)"; }
 
 # What such a machine has before, and what ./skerry up brings.
 packages=ca-certificates,dbus,iproute2,kmod,libnss-myhostname,procps,sudo,systemd-sysv,udev
-[ "$machine" = linux.uml ] || packages+=,linux-image-cloud-amd64
+[ "$machine" = linux.uml ] || packages+=,linux-image-cloud-$architecture
 needs=$(node_modules/.bin/node -e 'import("./packages/cli/src/setup/packages.ts").then(({ EDGE_NEEDS }) => console.log(EDGE_NEEDS.map((need) => need.package).join(" ")))')
 
 base=${PROVE_GUEST_BASE:-$work/base}
 if [ ! -e "$base/etc/debian_version" ]; then
-  say "making a $suite root"
-  debootstrap --variant=minbase --include="$packages" "$suite" "$base" "$mirror" >"$work/debootstrap.log" || { tail "$work/debootstrap.log" >&2; exit 1; }
+  say "making a $suite root for $architecture"
+  debootstrap --arch="$architecture" --variant=minbase --include="$packages" "$suite" "$base" "$mirror" >"$work/debootstrap.log" || { tail "$work/debootstrap.log" >&2; exit 1; }
 fi
 cp -a "$base" "$root"
 
@@ -71,6 +91,11 @@ in_root systemctl disable -q apt-daily.timer apt-daily-upgrade.timer 2>/dev/null
 say "setting the launcher up as user dev, in a chroot"
 git clone -q . "$root/home/dev/skerry"
 in_root chown -R dev:dev /home/dev
+if [ "$architecture" != amd64 ]; then
+  # Through qemu-user no program runs as its owner, so sudo cannot: what the launcher would call it for is done before.
+  in_root apt-get update -qq
+  in_root apt-get install -y -qq --no-install-recommends npm libatomic1 >/dev/null
+fi
 as_dev ./skerry version
 say "fetching for apt: $needs"
 in_root apt-get update -qq
@@ -79,6 +104,9 @@ in_root apt-get update -qq
 in_root apt-get install -y -qq --no-install-recommends ${needs/containerd /} >/dev/null
 in_root apt-get install -y -qq --no-install-recommends --download-only containerd >/dev/null
 
+[ "$architecture" = amd64 ] || install -m 755 "$PROVE_GUEST_KUBECTL" "$root/usr/local/bin/kubectl"
+# The serial port after the console's own.
+if [ "$machine" = qemu-system-aarch64 ]; then port=ttyS0; else port=ttyS1; fi
 cat >"$root/etc/systemd/system/proof.service" <<UNIT
 [Unit]
 Description=Proof of Skerry
@@ -91,7 +119,7 @@ WorkingDirectory=/home/dev/skerry
 ExecStart=/bin/bash tools/prove-guest/proof.sh
 StandardOutput=tty
 StandardError=inherit
-TTYPath=/dev/ttyS1
+TTYPath=/dev/$port
 [Install]
 WantedBy=graphical.target
 UNIT
@@ -120,11 +148,19 @@ if [ "$machine" = linux.uml ]; then
   TMPDIR=/dev/shm linux.uml mem=3072M "ubda=$work/disk.img" root=/dev/ubda rw quiet con=null con0=null,fd:1 ssl=null ssl1=null,fd:5 \
     </dev/null >"$work/console.log" 2>&1 5>>"$work/proof.log" &
 else
+  if [ "$architecture" = arm64 ]; then
+    # Of what it could emulate, pointers that are signed cost most and prove nothing here.
+    board=(-machine virt -cpu "max,pauth=off" -device pci-serial,chardev=proof)
+    console=ttyAMA0
+  else
+    board=(-machine q35 -cpu max -device isa-serial,chardev=proof)
+    console=ttyS0
+  fi
   # The guest's own network is there, as an edge has one, and leads nowhere.
-  qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 3072 -nographic -monitor none \
-    -kernel "$work/vmlinuz" -initrd "$work/initrd" -append "root=/dev/vda rw console=ttyS0 panic=-1 quiet" \
+  "$machine" "${board[@]}" -accel tcg -smp 2 -m 3072 -display none -monitor none \
+    -kernel "$work/vmlinuz" -initrd "$work/initrd" -append "root=/dev/vda rw console=$console panic=-1 quiet" \
     -drive "file=$work/disk.img,format=raw,if=virtio,cache=unsafe" -nic user,model=virtio-net-pci,restrict=on \
-    -serial "file:$work/console.log" -serial "file:$work/proof.log" </dev/null &
+    -chardev "file,id=proof,path=$work/proof.log" -serial "file:$work/console.log" </dev/null &
 fi
 guest=$!
 tail --pid "$guest" -s 1 -n +1 -F "$work/proof.log" 2>/dev/null &
@@ -139,7 +175,7 @@ code=$(tr -d '\r' <"$work/proof.log" | sed -n 's/^proof: ended with \([0-9]*\)$/
 if [ "${code:-1}" != 0 ]; then
   echo "prove-guest: the last words of the guest's console:" >&2
   tail -40 "$work/console.log" >&2
-  say "$suite failed"
+  say "$suite $architecture failed"
   exit "${code:-1}"
 fi
-say "$suite ok"
+say "$suite $architecture ok"

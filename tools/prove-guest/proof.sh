@@ -50,7 +50,9 @@ eventually() {
 same() { [ "$2" = "$3" ] || fail "$1: not \"$2\" but \"$3\""; }
 
 # The one that ./skerry kubectl runs, without two Nodes around it each time.
-kube() { KUBECONFIG=/etc/skerry/kubeconfig tools/kubectl/bin/1.35/kubectl "$@"; }
+kubectl=tools/kubectl/bin/1.35/kubectl
+[ "$(uname -m)" = x86_64 ] || kubectl=kubectl
+kube() { KUBECONFIG=/etc/skerry/kubeconfig "$kubectl" "$@"; }
 is_active() { systemctl is-active -q "$1"; }
 property() { systemctl show -P "$2" "$1"; }
 status_is_good() { ./skerry status; }
