@@ -16,7 +16,11 @@ const security: SecuritySpec = {
   dropCapabilities: [],
 };
 
-export function sandboxSpec(place: EdgeSandbox, name: string, changes: Partial<SandboxSpec> = {}): SandboxSpec {
+export function sandboxSpec(
+  place: Pick<EdgeSandbox, "dir" | "instance">,
+  name: string,
+  changes: Partial<SandboxSpec> = {},
+): SandboxSpec {
   return {
     podName: name,
     podNamespace: "default",
