@@ -6,7 +6,7 @@
 #
 # Needs root, debootstrap, e2fsprogs, and something to boot it in without KVM: User-Mode Linux (Debian 12's package user-mode-linux), whose
 # programs run at the machine's own speed, or else QEMU (qemu-system-x86), which emulates them: twenty times slower and more. By hand or nightly:
-# a quarter of an hour in the first, hours in the second on a busy machine. What costs most is done in a chroot before: the launcher's
+# up to an hour in the first, hours in the second on a busy machine. What costs most is done in a chroot before: the launcher's
 # own set-up, with npm from Debian and the packages from npm, called by the guest's user. The guest reaches no network: apt finds there what was
 # fetched for it, and installs it as it does everywhere.
 #
