@@ -28,6 +28,8 @@ export interface AgentOptions {
   /** Reported as the kubelet's: `v1.35.0+skerry`. */
   version?: string;
   runtime: Runtime;
+  /** Whether all containers were ended on purpose since the agent last ran, so that no pod waits as after a crash. */
+  containersEnded?: boolean;
   /** What was called of it, for metrics. */
   runtimeCalls?: RuntimeCalls;
   cgroups: PodCgroups;
@@ -156,6 +158,7 @@ export class Agent implements AsyncDisposable {
         random: this.#options.random ?? Math.random,
         log,
         bootId,
+        containersEnded: this.#options.containersEnded ?? false,
         ...(this.#options.reclaim && { reclaim: this.#options.reclaim }),
         networkMissing: () =>
           this.#options.configureNetwork && this.#networkConfigured === ""

@@ -24,6 +24,7 @@ export class EdgeFixture implements AsyncDisposable {
   clock = new FakeClock();
   readonly machine: Machine = newMachine();
   readonly folder: string;
+  #containersEnded = false;
   #boots = 1;
   /** What was given to be reclaimed, one list a time. */
   readonly reclaimed: string[][] = [];
@@ -105,11 +106,13 @@ export class EdgeFixture implements AsyncDisposable {
       random: () => 0.5,
       log,
       bootId: `boot-${this.#boots}`,
+      containersEnded: this.#containersEnded,
       reclaim: async (sandboxes) => {
         this.reclaimed.push([...sandboxes]);
       },
     });
     await this.#loop.start();
+    this.#containersEnded = false;
   }
 
   /** Cuts the agent off wherever it is; runtime and files stay as they are. */
@@ -129,6 +132,13 @@ export class EdgeFixture implements AsyncDisposable {
     this.runtime.reboot(records);
     this.clock = new FakeClock(wallMs);
     this.#boots++;
+  }
+
+  /** The instance is taken down: the agent first, then all containers, which leave no record. */
+  async takeDown(): Promise<void> {
+    await this.stop();
+    this.runtime.reboot("removed");
+    this.#containersEnded = true;
   }
 
   /** Makes the agent look at everything, as its clock would. */

@@ -639,6 +639,27 @@ describe("PodLoop after a reboot", () => {
   }
 });
 
+describe("PodLoop after the instance was taken down", () => {
+  it("runs again at once what was restarted before, for it did not crash", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    edge.runtime.exit("web", "main", 1);
+    await edge.settle();
+    for (const restarts of [2, 3]) {
+      await edge.takeDown();
+      await edge.start();
+      await edge.settle();
+      assert.deepEqual([containerOf(edge, web)?.restartCount, containerOf(edge, web)?.ready], [restarts, true]);
+    }
+    edge.runtime.exit("web", "main", 1);
+    await edge.settle();
+    assert.equal(containerOf(edge, web)?.state?.waiting?.reason, "CrashLoopBackOff", "a crash is still one");
+  });
+});
+
 describe("PodLoop with a pod that has a deadline", () => {
   const YEARS_MS = 50 * 365 * 86_400_000;
 

@@ -29,6 +29,8 @@ export interface PodLoopOptions {
   log: Logger;
   /** /proc/sys/kernel/random/boot_id, or whatever else is another after each reboot. */
   bootId: string;
+  /** Whether all containers were ended on purpose since the loop last ran: as after a boot, what ended so did not crash. */
+  containersEnded?: boolean;
   /** Why pods that want a network of their own cannot be given one yet; empty when they can. */
   networkMissing?: () => string;
   /**
@@ -121,11 +123,10 @@ export class PodLoop implements AsyncDisposable {
 
   /** Begins with what the last life left: nothing is assumed to be as it was. */
   async start(): Promise<void> {
-    const { cache, bootId, log } = this.#options;
-    if (cache.note("bootId") !== bootId) {
-      log.info({ bootId }, "the machine was booted since this agent last ran");
-      await this.#records.dropBackoff();
-    }
+    const { cache, bootId, containersEnded = false, log } = this.#options;
+    const isNewBoot = cache.note("bootId") !== bootId;
+    if (isNewBoot) log.info({ bootId }, "the machine was booted since this agent last ran");
+    if (isNewBoot || containersEnded) await this.#records.dropBackoff();
     this.#unsubscribe = cache.onChange((changed) => this.#cacheChanged(changed));
     this.#queue.start();
     for (const [uid] of cache.pods()) this.#queue.add(uid);

@@ -115,7 +115,7 @@ export class PodRecords {
     await cache.saveFacts(done, reportOf(done, true));
   }
 
-  /** What ended by a reboot did not crash: no pod waits for that. Done once for each boot, or more often where no disk remembers it. */
+  /** What ended by a reboot, or with the whole instance, did not crash: no pod waits for that. Done once for each boot, or more often where no disk remembers it. */
   async dropBackoff(): Promise<void> {
     const { cache, log, bootId } = this.#options;
     try {

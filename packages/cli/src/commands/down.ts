@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { rm, rmdir } from "node:fs/promises";
-import { silentLogger } from "@skerry/base";
+import { silentLogger, writeFileAtomic } from "@skerry/base";
 import type { Command } from "../command.ts";
 import { containersOf } from "../daemons/edge.ts";
 import { stopInstanceDaemon } from "../instance/control.ts";
@@ -38,6 +39,7 @@ export const down: Command = {
     const { roles } = instance.settings;
     if (roles.includes("edge")) {
       await steps.step("edge stopped", () => stopInstanceDaemon(instance, "edge"));
+      if (existsSync(layout.edgeDir)) await writeFileAtomic(layout.endedMark, "");
       await steps.step(removes ? "containers, network and images removed" : "containers stopped", () =>
         endContainers(instance, removes, steps, AbortSignal.any([call.signal, AbortSignal.timeout(STOP_TIMEOUT_MS)])),
       );

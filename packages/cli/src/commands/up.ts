@@ -134,10 +134,11 @@ async function settle(instance: Instance, call: Call, steps: Steps, startEdge = 
       }
       await until(layout, call.signal, `the sample ${SAMPLE_NAME} does not run`, async () => {
         const progress = await sampleProgress(client, call.signal);
-        const late = (await edgeStatus(layout)).pods.find(
-          (pod) => pod.name.startsWith(`${SAMPLE_NAME}-`) && !pod.ready,
-        );
-        if (late) return `pod ${late.name} is ${late.reason || late.phase}`;
+        const pods = (await edgeStatus(layout)).pods.filter(({ name }) => name.startsWith(`${SAMPLE_NAME}-`));
+        const [late, ...others] = pods.filter(({ ready }) => !ready);
+        // How many are late is part of it: one that got ready is progress, whichever is named.
+        if (late)
+          return `pod ${late.name} is ${late.reason || late.phase}${others.length > 0 ? `, and ${others.length} more are not ready` : ""}`;
         return !progress || progress.available >= progress.wanted
           ? true
           : `${progress.available} of ${progress.wanted} pods are available`;

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import {
   Agent,
   cgroupSetup,
@@ -68,6 +70,7 @@ export class Edge implements AsyncDisposable {
         nodeName: identity.node,
         nodeUid: identity.uid,
         runtime: containers.runtime,
+        containersEnded: existsSync(layout.endedMark),
         runtimeCalls: containers.runtime.calls,
         socket: edgeSocketOf(layout),
         cgroups: linuxCgroups({ instance: settings.id, driver }),
@@ -87,6 +90,7 @@ export class Edge implements AsyncDisposable {
       }),
     );
     await agent.start();
+    await rm(layout.endedMark, { force: true });
   }
 
   /** Ends the agent. Containerd and the pods go on. */

@@ -28,6 +28,8 @@ export interface Layout {
   readonly compileCache: string;
   /** Says that the sample was made once: one who deletes it does not want it back. */
   readonly sampleMark: string;
+  /** There when `down` ended the containers and no agent has run since. */
+  readonly endedMark: string;
 }
 
 /** The default data folder keeps to the file-system hierarchy; any other holds all of the instance. */
@@ -51,6 +53,7 @@ export function layoutOf(dataDir: string): Layout {
     identity: path.join(dir, "edge", "identity.pem"),
     compileCache: path.join(dir, "compile-cache"),
     sampleMark: path.join(dir, "sample-made"),
+    endedMark: path.join(dir, "edge", "containers-ended"),
   };
 }
 
