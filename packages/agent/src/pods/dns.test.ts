@@ -24,6 +24,11 @@ describe("nodeDns()", () => {
     assert.deepEqual(nodeDns("", BEHIND), { ...behind, ownServers: [] });
   });
 
+  it("takes an address that means the host itself for one that no pod reaches", () => {
+    const dns = nodeDns("nameserver 0.0.0.0\nnameserver ::\nnameserver 0.0.0.53\n", "");
+    assert.deepEqual([dns.servers, dns.ownServers], [["0.0.0.53"], ["0.0.0.0", "::"]]);
+  });
+
   it("has no server for pods where there is none", () => {
     assert.deepEqual(nodeDns("", ""), { servers: [], ownServers: [], searches: [], options: [] });
     assert.deepEqual(nodeDns(STUB, "search lan.example\n").servers, []);

@@ -9,11 +9,11 @@ export interface DnsConfig {
 
 /** The node's name servers. */
 export interface NodeDns extends DnsConfig {
-  /** Those that no pod with a network of its own reaches: on loopback, or known by an interface of the node. */
+  /** Those that no pod with a network of its own reaches: on loopback, the host itself (0.0.0.0), or known by an interface of the node. */
   ownServers: string[];
 }
 
-const NODE_ONLY = /^(127\.|::1$|fe80:)/i;
+const NODE_ONLY = /^(127\.|0\.0\.0\.0$|::1?$|fe80:)/i;
 /** resolv.conf(5): MAXNS. */
 const MAX_SERVERS = 3;
 
