@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
-import { eventually } from "@skerry/base/testing";
+import { eventually, FakeClock } from "@skerry/base/testing";
 import type { Node, Pod } from "@skerry/machinery/types";
 import { projectionHash } from "@skerry/wire";
 import { Agent, type AgentOptions } from "./agent.ts";
 import type { AgentStatus } from "./health.ts";
+import { readMachine } from "./node/machine-facts.ts";
 import { FakeRuntime } from "./runtime/fake/fake-runtime.ts";
 import { noCgroups } from "./pods/cgroups.ts";
+import type { NodeDns } from "./pods/dns.ts";
 import { pod } from "./pods/edge-fixture.ts";
 import { noMounts } from "./volumes/mounts.ts";
 
@@ -160,6 +162,25 @@ describe("Agent", () => {
     const [node] = nodes(agent);
     assert.equal(readyOf(node), "False");
     assert.match(agent.status().problems[0]?.what ?? "", /runtime is not ready/);
+  });
+
+  it("gives running pods the node's name servers within seconds of the node's having them", async () => {
+    await using place = await Place.create();
+    const runtime = new FakeRuntime({ registry: ["app:1"] });
+    const clock = new FakeClock();
+    let dns: NodeDns = { servers: [], ownServers: ["127.0.0.53"], searches: [], options: [] };
+    const machine = async () => ({ ...(await readMachine(place.dataDir)), dns });
+    await using agent = place.agent(runtime, { clock, readMachine: machine });
+    await agent.start();
+    const web = pod();
+    await put(agent, "pods", web);
+    await eventually(() => phaseOf(agent, web) === "Running");
+    const file = path.join(place.dataDir, "pods", web.metadata.uid ?? "", "resolv.conf");
+    assert.equal(await readFile(file, "utf8"), "nameserver 127.0.0.1\n");
+    dns = { ...dns, servers: ["192.0.2.53"] };
+    clock.advance(5_000);
+    await eventually(async () => (await readFile(file, "utf8")) === "nameserver 192.0.2.53\n");
+    assert.deepEqual(Object.values(runtime.machine.starts), [1]);
   });
 
   it("sets the pods' network up for the addresses that the cloud gave, and tries again", async () => {

@@ -131,6 +131,7 @@ export class Agent implements AsyncDisposable {
         clock,
         log,
         readMachine: readOwnMachine,
+        onNameServers: () => this.#pods?.lookAtAll(),
         problems: () => (this.#networkProblem === "" ? [] : [this.#networkProblem]),
         ...(this.#options.nodeUid !== undefined && { nodeUid: this.#options.nodeUid }),
         ...(labels && { labels }),

@@ -13,7 +13,7 @@ import { EdgeSandbox } from "./edge-sandbox.ts";
 /** One edge with real containers and without a cloud: what the cloud would send is put into the cache. */
 class Edge implements AsyncDisposable {
   readonly place: EdgeSandbox;
-  /** What the agent is to take for true of the machine from its next start on. */
+  /** What the agent is to take for true of the machine from its next look at it on. */
   machine: Partial<MachineFacts> = {};
   #containerd: PrivateContainerd | undefined;
   #agent: Agent | undefined;
@@ -315,15 +315,31 @@ describe("an edge with real containers", { concurrency: false }, () => {
     for (const one of [...hungry, again, coped]) await edge.remove(one);
   });
 
-  it("starts pods though the node has no name server, and gives them none of the host's", async () => {
+  it("starts pods though the node has no name server, and gives them its servers as they run", async () => {
+    const none = { servers: [], ownServers: [], searches: [], options: [] };
     await edge.stop();
-    edge.machine = { dns: { servers: [], ownServers: [], searches: [], options: [] } };
+    edge.machine = { dns: none };
     await edge.start();
-    const job = podOf("nameless", shell("cat /etc/resolv.conf"), { restartPolicy: "Never" });
-    await edge.put("pods", job);
-    await edge.untilPhase(job, "Succeeded");
-    assert.equal(await edge.logs(job), "nameserver 127.0.0.1\n");
-    await edge.remove(job);
+    const shows =
+      'while true; do now=$(cat /etc/resolv.conf); [ "$now" = "$was" ] || echo "$now"; was=$now; sleep 1; done';
+    const mounted =
+      "grep -c ' /etc/resolv.conf ' /proc/mounts; (echo mine > /etc/resolv.conf) 2> /dev/null || echo read-only";
+    const web = podOf("nameless", shell(`${mounted}; ${shows}`));
+    await edge.put("pods", web);
+    const started = await edge.untilPhase(web, "Running");
+    const first = "1\nread-only\nnameserver 127.0.0.1\n";
+    await eventually(async () => (await edge.logs(web)) === first);
+
+    edge.machine = { dns: { ...none, servers: ["192.0.2.53"] } };
+    await eventually(async () => (await edge.logs(web)) === `${first}nameserver 192.0.2.53\n`, { timeoutMs: 30_000 });
+    // A file that containers have mounted stays the same one when the agent is another.
+    await edge.stop();
+    edge.machine = { dns: { ...none, servers: ["192.0.2.153"] } };
+    await edge.start();
+    const all = `${first}nameserver 192.0.2.53\nnameserver 192.0.2.153\n`;
+    await eventually(async () => (await edge.logs(web)) === all, { timeoutMs: 30_000 });
+    assert.deepEqual(edge.statusOf(web).containerStatuses, started.containerStatuses);
+    await edge.remove(web, 0);
   });
 
   it("leaves nothing of its pods behind", async () => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Clock, Logger } from "@skerry/base";
 import type { Node, NodeStatus } from "@skerry/machinery/types";
 import type { EdgeCache } from "../cache/edge-cache.ts";
@@ -22,6 +23,8 @@ export interface NodeReporterOptions {
   /** Added to the Node's labels. */
   labels?: Record<string, string>;
   maxPods?: number;
+  /** Called when the node's name servers are others than at the look before. */
+  onNameServers?: () => void;
 }
 
 /** The kubelet's default. */
@@ -89,7 +92,9 @@ export class NodeReporter implements AsyncDisposable {
   /** Looks at machine and runtime and reports what is new; or everything, where the cloud has written over what was reported. */
   async look({ again = false }: { again?: boolean } = {}): Promise<void> {
     const { cache, clock, nodeName, nodeUid, version, maxPods = MAX_PODS } = this.#options;
+    const dns = this.#machine?.dns;
     this.#machine = await this.#options.readMachine();
+    if (dns && !isDeepStrictEqual(dns, this.#machine.dns)) this.#options.onNameServers?.();
     await this.#lookAtRuntime();
     // Joined anew: what was reported, was reported of a Node that is gone.
     const isOther = nodeUid !== undefined && cache.note(UID_NOTE) !== nodeUid;

@@ -4,7 +4,15 @@ import type { ContainerSpec, ImageStatus, Mount } from "../runtime/runtime.ts";
 import { ContainerConfigError } from "./config-error.ts";
 import { containerVersion, VERSION_LABEL } from "./container-version.ts";
 import { expand } from "./expand.ts";
-import { containerLog, hostsFile, subPathDir, terminationFile, volumeDir, type PodPaths } from "./paths.ts";
+import {
+  containerLog,
+  hostsFile,
+  resolvConfFile,
+  subPathDir,
+  terminationFile,
+  volumeDir,
+  type PodPaths,
+} from "./paths.ts";
 import { containerResources } from "./resources.ts";
 import { containerSecurity } from "./security.ts";
 
@@ -82,11 +90,13 @@ function mounts({ pod, container, attempt, env, paths }: ContainerSpecInput): Mo
           ? "hostToContainer"
           : "private",
   }));
-  const add = (containerPath: string, hostPath: string): void => {
+  const add = (containerPath: string, hostPath: string, { readonly = false } = {}): void => {
     if (list.some((mount) => mount.containerPath === containerPath)) return; // the author's own mount wins
-    list.push({ containerPath, hostPath, readonly: false, propagation: "private" });
+    list.push({ containerPath, hostPath, readonly, propagation: "private" });
   };
   add("/etc/hosts", hostsFile(paths, uid));
+  // In the place of the runtime's own, which stays as it was when the sandbox was made.
+  if (!pod.spec?.hostNetwork) add("/etc/resolv.conf", resolvConfFile(paths, uid), { readonly: true });
   add(terminationPath(container), terminationFile(paths, uid, container.name, attempt));
   return list;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { nodeDns, podDns, type NodeDns } from "./dns.ts";
+import { nodeDns, podDns, podResolvConf, type NodeDns } from "./dns.ts";
 import { pod } from "./edge-fixture.ts";
 
 const STUB = "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch .\n";
@@ -63,5 +63,25 @@ describe("podDns()", () => {
     assert.deepEqual(podDns(pod({ hostNetwork: true }), hidden).servers, ["127.0.0.53"]);
     assert.deepEqual(podDns(pod({ hostNetwork: true }), node).servers, ["192.0.2.53"]);
     assert.deepEqual(podDns(pod(), hidden).servers, []);
+  });
+});
+
+describe("podResolvConf()", () => {
+  const none: NodeDns = { servers: [], ownServers: ["127.0.0.53"], searches: [], options: [] };
+
+  it("writes what there is, and a server that answers nothing where there is none", () => {
+    const node = {
+      ...none,
+      servers: ["192.0.2.53", "192.0.2.54"],
+      searches: ["a", "b"],
+      options: ["ndots:1", "edns0"],
+    };
+    const text = "nameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch a b\noptions ndots:1 edns0\n";
+    assert.equal(podResolvConf(pod(), node), text);
+    assert.equal(podResolvConf(pod(), none), "nameserver 127.0.0.1\n");
+  });
+
+  it("is none for a pod on the host's network", () => {
+    assert.equal(podResolvConf(pod({ hostNetwork: true }), none), undefined);
   });
 });

@@ -50,6 +50,23 @@ export function podDns(pod: Pod, node: NodeDns): DnsConfig {
   };
 }
 
+/** With a server that answers nothing, so that a look-up fails at once, where there is none: the runtime would copy the node's file. */
+export const withServer = (dns: DnsConfig): DnsConfig =>
+  dns.servers.length > 0 ? dns : { ...dns, servers: ["127.0.0.1"] };
+
+/**
+ * The text of the pod's resolv.conf, which the agent keeps current; undefined for a pod on the host's network, whose containers have the
+ * file that the runtime made with the sandbox.
+ */
+export function podResolvConf(pod: Pod, node: NodeDns): string | undefined {
+  if (pod.spec?.hostNetwork) return undefined;
+  const { servers, searches, options } = withServer(podDns(pod, node));
+  const lines = servers.map((server) => `nameserver ${server}`);
+  if (searches.length > 0) lines.push(`search ${searches.join(" ")}`);
+  if (options.length > 0) lines.push(`options ${options.join(" ")}`);
+  return `${lines.join("\n")}\n`;
+}
+
 function parseResolvConf(text: string): NodeDns {
   const named: string[] = [];
   let searches: string[] = [];

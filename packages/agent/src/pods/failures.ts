@@ -59,6 +59,9 @@ export function blame(step: Step, error: unknown, troubles: Troubles, monotonicM
       return [
         warning("FailedMount", error instanceof VolumeError ? message : `Cannot make the pod's volumes: ${message}`),
       ];
+    case "resolv-conf":
+      add("FailedMount", message, LOCAL_RETRY);
+      return [warning("FailedMount", `Cannot write the pod's resolv.conf: ${message}`)];
     case "cgroup":
       add("FailedCreatePodContainer", message, LOCAL_RETRY);
       return [warning("FailedCreatePodContainer", `unable to ensure pod container exists: ${message}`)];

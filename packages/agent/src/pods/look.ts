@@ -6,8 +6,10 @@ import { lastLines } from "../logs/tail.ts";
 import type { Container, ContainerStatus, Runtime } from "../runtime/runtime.ts";
 import type { PodCgroups } from "./cgroups.ts";
 import { isSameVersion, VERSION_LABEL } from "./container-version.ts";
+import { podResolvConf, type NodeDns } from "./dns.ts";
+import { saysAlready } from "./mounted-file.ts";
 import type { ObservedContainer, ObservedPod, ObservedSandbox } from "./observed.ts";
-import { podDir, podLogDir, terminationFile, type PodPaths } from "./paths.ts";
+import { podDir, podLogDir, resolvConfFile, terminationFile, type PodPaths } from "./paths.ts";
 import type { RuntimePod } from "./runtime-view.ts";
 
 /** How much of a termination message is kept, and of the log that stands in for one ("Determine the Reason for Pod Failure"). */
@@ -33,6 +35,8 @@ export interface LookerOptions {
   /** Grows meanwhile; see `OomNotices`. */
   oomed: ReadonlySet<string>;
   cgroups: PodCgroups;
+  /** The node's name servers, which may change. */
+  nodeDns: () => NodeDns;
 }
 
 /** Looks at pods, and remembers what need not be asked twice: it forgets with what the runtime no longer lists. */
@@ -42,16 +46,18 @@ export class Looker {
   readonly #paths: PodPaths;
   readonly #oomed: ReadonlySet<string>;
   readonly #cgroups: PodCgroups;
+  readonly #nodeDns: () => NodeDns;
   readonly #details = new Map<string, Details>();
   readonly #ips = new Map<string, string[]>();
   /** Of each pod, the kills for memory that are told already, or were before this life of the agent. */
   readonly #oomKills = new Map<string, number>();
 
-  constructor({ runtime, clock, paths, cgroups, oomed }: LookerOptions) {
+  constructor({ runtime, clock, paths, cgroups, nodeDns, oomed }: LookerOptions) {
     this.#runtime = runtime;
     this.#clock = clock;
     this.#paths = paths;
     this.#cgroups = cgroups;
+    this.#nodeDns = nodeDns;
     this.#oomed = oomed;
   }
 
@@ -70,6 +76,7 @@ export class Looker {
       containers,
       images: await this.#images(pod, containers, signal),
       prepared,
+      resolvConf: await this.#hasResolvConf(pod),
       residue: existsSync(podDir(this.#paths, uid)),
       logs: existsSync(podLogDir(this.#paths, pod)),
       oomed: this.#oomed,
@@ -88,6 +95,11 @@ export class Looker {
   /** Forgets a pod that is gone. */
   forgetPod(uid: string): void {
     this.#oomKills.delete(uid);
+  }
+
+  async #hasResolvConf(pod: Pod): Promise<boolean> {
+    const wanted = podResolvConf(pod, this.#nodeDns());
+    return wanted === undefined || saysAlready(resolvConfFile(this.#paths, pod.metadata.uid ?? ""), wanted);
   }
 
   async #ipsOf(id: string, signal: AbortSignal): Promise<string[]> {

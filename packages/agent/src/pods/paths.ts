@@ -35,6 +35,9 @@ export const subPathDir = (paths: PodPaths, uid: string, container: string, inde
 
 export const hostsFile = (paths: PodPaths, uid: string): string => path.join(podDir(paths, uid), "etc-hosts");
 
+/** What the pod's containers see as /etc/resolv.conf, unless they share the host's network. */
+export const resolvConfFile = (paths: PodPaths, uid: string): string => path.join(podDir(paths, uid), "resolv.conf");
+
 /** What the container may write its last words to; one file an instance. */
 export const terminationFile = (paths: PodPaths, uid: string, container: string, attempt: number): string =>
   path.join(podDir(paths, uid), "containers", segment(container), String(attempt));

@@ -1,4 +1,4 @@
-import { chmod, lchown, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, lchown, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "@skerry/base";
 import type { Container, Pod } from "@skerry/machinery/types";
@@ -8,13 +8,14 @@ import { bindSubPath } from "../volumes/sub-path.ts";
 import { setUpVolumes, tearDownVolumes } from "../volumes/volumes.ts";
 import type { PodCgroups } from "./cgroups.ts";
 import { containerSpec, subPathMounts, type ContainerSpecInput } from "./container-spec.ts";
-import { podDns, type NodeDns } from "./dns.ts";
+import { podDns, podResolvConf, type NodeDns } from "./dns.ts";
 import type { DownwardFacts } from "./downward.ts";
 import { containerEnv, type ConfigSource } from "./env.ts";
 import type { EventText } from "./events.ts";
 import { hostsContent } from "./hosts.ts";
+import { rewriteMounted } from "./mounted-file.ts";
 import type { ObservedPod } from "./observed.ts";
-import { containerLog, hostsFile, podDir, podLogDir, terminationFile, type PodPaths } from "./paths.ts";
+import { containerLog, hostsFile, podDir, podLogDir, resolvConfFile, terminationFile, type PodPaths } from "./paths.ts";
 import { podResources } from "./resources.ts";
 import { sandboxSpec } from "./sandbox-spec.ts";
 import type { Step, StopTarget } from "./steps.ts";
@@ -70,6 +71,8 @@ export async function perform(
   const { pod } = performance;
   const uid = pod.metadata.uid ?? "";
   switch (step.do) {
+    case "resolv-conf":
+      return rewriteMounted(resolvConfFile(paths, uid), podResolvConf(pod, means.node().dns) ?? "");
     case "cgroup":
       // The folder first: it is what says that there is something to take down.
       await mkdir(podDir(paths, uid), { recursive: true, mode: 0o750 });
@@ -137,9 +140,11 @@ async function runSandbox(attempt: number, performance: Performance, means: Mean
   const { ips } = await means.runtime.sandboxStatus(id, signal);
   performance.sandbox = { id, attempt, ips };
   if (podDns(pod, means.node().dns).servers.length === 0) {
+    const until = pod.spec?.hostNetwork ? "" : " until the node has a name server";
+    const giving = pod.spec?.hostNetwork ? "Give the node one and make the pod anew" : "Give the node one";
     const message =
-      "No name is resolved in this pod: neither /etc/resolv.conf nor systemd-resolved names a server that it can reach. " +
-      "Give the node one and make the pod anew, or name one in spec.dnsConfig.nameservers";
+      `No name is resolved in this pod${until}: neither /etc/resolv.conf nor systemd-resolved names a server that it can reach. ` +
+      `${giving}, or name one in spec.dnsConfig.nameservers`;
     record({ type: "Warning", reason: "DNSConfigForming", message });
   }
 }
@@ -188,13 +193,7 @@ async function makeFiles(
   { paths, node }: Means,
 ): Promise<void> {
   const uid = pod.metadata.uid ?? "";
-  // Not replaced but rewritten: other containers of the pod have this very file mounted.
-  const hosts = hostsContent(pod, sandbox?.ips ?? [], node().hosts);
-  const file = hostsFile(paths, uid);
-  if ((await readFile(file, "utf8").catch(() => undefined)) !== hosts) {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o750 });
-    await writeFile(file, hosts, { mode: 0o644 });
-  }
+  await rewriteMounted(hostsFile(paths, uid), hostsContent(pod, sandbox?.ips ?? [], node().hosts));
   const words = terminationFile(paths, uid, container.name, attempt);
   await mkdir(path.dirname(words), { recursive: true, mode: 0o750 });
   await removeOlder(path.dirname(words), attempt);

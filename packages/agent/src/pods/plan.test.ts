@@ -31,6 +31,7 @@ const nothing: ObservedPod = {
   containers: [],
   images: PRESENT,
   prepared: false,
+  resolvConf: false,
   residue: false,
   logs: false,
   oomed: new Set(),
@@ -76,7 +77,7 @@ interface Scene {
 
 /** Absorbs and plans as the loop does. */
 function plan(pod: Pod, { observed, facts, troubles, now = at(), deletion, refused = "", held = "" }: Scene): Step[] {
-  const seen: ObservedPod = { ...nothing, prepared: true, residue: true, logs: true, ...observed };
+  const seen: ObservedPod = { ...nothing, prepared: true, resolvConf: true, residue: true, logs: true, ...observed };
   return planPod({
     wanted: { pod, deletion, refused, held },
     observed: seen,
@@ -98,6 +99,7 @@ function remember(pod: Pod, ...looks: [Partial<ObservedPod>, Instant?][]): PodFa
 describe("planPod() for a pod that is to run", () => {
   it("makes everything in order, from nothing", () => {
     assert.deepEqual(plan(podOf(), { observed: nothing }), [
+      { do: "resolv-conf" },
       { do: "cgroup" },
       { do: "volumes" },
       { do: "run-sandbox", attempt: 0 },
@@ -149,6 +151,12 @@ describe("planPod() for a pod that is to run", () => {
     const pod = podOf();
     const observed = { sandboxes: [sandbox()], containers: [instance(pod)], prepared: false };
     assert.deepEqual(kinds(plan(pod, { observed })), ["cgroup", "volumes"]);
+  });
+
+  it("brings the name servers of a pod that runs up to date and touches nothing else", () => {
+    const pod = podOf();
+    const observed = { sandboxes: [sandbox()], containers: [instance(pod)], resolvConf: false };
+    assert.deepEqual(plan(pod, { observed }), [{ do: "resolv-conf" }]);
   });
 
   it("replaces only the container whose image changed, pulling before it stops", () => {
@@ -317,7 +325,7 @@ describe("planPod() for a sandbox that died", () => {
     const facts = remember(pod, [
       { sandboxes: [sandbox(3)], containers: [instance(pod, { attempt: 2, sandboxId: "s3" })] },
     ]);
-    assert.deepEqual(plan(pod, { observed: nothing, facts }).slice(2), [
+    assert.deepEqual(plan(pod, { observed: nothing, facts }).slice(3), [
       { do: "run-sandbox", attempt: 4 },
       { do: "create", container: "main", attempt: 3 },
       { do: "start", container: "main", id: undefined },

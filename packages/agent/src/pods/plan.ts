@@ -94,13 +94,15 @@ function planContainers(input: PlanInput, current: ObservedSandbox | undefined):
 
   const own = open.map((container) => planContainer(container, input, current));
   const nothingToMake = current !== undefined && own.every((steps) => steps.every((step) => step.do === "wait"));
-  if (nothingToMake && observed.prepared) return own.flat();
+  // First what needs nothing else: a volume that cannot be made keeps no running container from its name servers.
+  const preparation: Step[] = observed.resolvConf ? [] : [{ do: "resolv-conf" }];
+  if (!observed.prepared) preparation.push({ do: "cgroup" }, { do: "volumes" });
+  if (nothingToMake && preparation.length === 0) return own.flat();
   if (retryMs > 0) return [...own.flat().filter((step) => step.do === "stop"), { do: "wait", ms: retryMs }];
 
   const alive = current ? [] : observed.containers.filter(isAlive);
   if (alive.length > 0) return planDeadSandbox(input, alive);
-  const steps: Step[] = observed.prepared ? [] : [{ do: "cgroup" }, { do: "volumes" }];
-  return [...steps, ...(current ? [] : planSandbox(input)), ...own.flat()];
+  return [...preparation, ...(current ? [] : planSandbox(input)), ...own.flat()];
 }
 
 /** Ends what still runs in a sandbox that died. How it ended is looked at, and by the policy, before anything is made anew. */

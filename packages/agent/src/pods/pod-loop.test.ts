@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
@@ -502,6 +502,79 @@ describe("PodLoop", () => {
     assert.deepEqual(Object.fromEntries(servers), { own: ["127.0.0.1"], shared: ["127.0.0.53"], named: ["192.0.2.1"] });
     const warnings = edge.events().filter((event) => event.startsWith("DNSConfigForming: No name is resolved"));
     assert.equal(warnings.length, 1);
+  });
+
+  it("has the resolv.conf of its pods follow the node, in the very file that containers have mounted", async () => {
+    await using edge = await EdgeFixture.create();
+    edge.dns = { servers: [], ownServers: [], searches: [], options: [] };
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod({}, {}, "web");
+    const dnsConfig = { nameservers: ["192.0.2.1"], searches: ["own.example"] };
+    const named = pod({ dnsPolicy: "None", dnsConfig }, {}, "named");
+    const shared = pod({ hostNetwork: true }, {}, "shared");
+    const volumeMounts = [{ name: "own", mountPath: "/etc/resolv.conf", subPath: "resolv.conf" }];
+    const volumes = [{ name: "own", hostPath: { path: edge.folder } }];
+    const brought = pod({ volumes }, { volumeMounts }, "brought");
+    for (const one of [web, named, shared, brought]) await edge.put(one);
+    await edge.settle();
+    const file = (one: Pod): string => path.join(edge.folder, "pods", one.metadata.uid ?? "", "resolv.conf");
+    const mountsOf = (one: Pod) =>
+      Object.values(edge.machine.containers)
+        .filter(({ sandboxId }) => edge.machine.sandboxes[sandboxId]?.spec.podUid === one.metadata.uid)
+        .flatMap(({ spec }) => spec.mounts.filter(({ containerPath }) => containerPath === "/etc/resolv.conf"));
+    for (const one of [web, named]) {
+      const mount = { containerPath: "/etc/resolv.conf", hostPath: file(one), readonly: true, propagation: "private" };
+      assert.deepEqual(mountsOf(one), [mount]);
+    }
+    assert.deepEqual(mountsOf(shared), []);
+    assert.deepEqual(
+      mountsOf(brought).map(({ hostPath }) => hostPath === file(brought)),
+      [false],
+      "the author's own mount wins",
+    );
+    assert.equal(await readFile(file(web), "utf8"), "nameserver 127.0.0.1\n");
+    const before = { web: await stat(file(web)), named: await stat(file(named)) };
+
+    edge.dns = { servers: ["192.0.2.53"], ownServers: [], searches: ["a-long-one.example"], options: [] };
+    edge.lookAtAll();
+    await edge.settle();
+    assert.equal(await readFile(file(web), "utf8"), "nameserver 192.0.2.53\nsearch a-long-one.example\n");
+    edge.dns = { servers: ["192.0.2.9"], ownServers: [], searches: [], options: [] };
+    edge.lookAtAll();
+    await edge.settle();
+    assert.equal(await readFile(file(web), "utf8"), "nameserver 192.0.2.9\n", "nothing is left of what was longer");
+    const written = await stat(file(web));
+    assert.equal(written.ino, before.web.ino);
+
+    edge.lookAtAll();
+    await edge.settle();
+    assert.equal((await stat(file(web))).ctimeMs, written.ctimeMs, "nothing is written when nothing changed");
+    assert.equal(await readFile(file(named), "utf8"), "nameserver 192.0.2.1\nsearch own.example\n");
+    assert.equal((await stat(file(named))).ctimeMs, before.named.ctimeMs);
+    await assert.rejects(stat(file(shared)), { code: "ENOENT" });
+    assert.deepEqual(Object.values(edge.machine.starts), [1, 1, 1, 1]);
+    const warnings = edge.events().filter((event) => event.startsWith("DNSConfigForming"));
+    assert.equal(warnings.length, 3, "each was told once that had no server at its start");
+  });
+
+  it("has a pod's resolv.conf current when it comes back, and leaves containers alone that an agent without one made", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const [web, old] = [pod({}, {}, "web"), pod({}, {}, "old")];
+    for (const one of [web, old]) await edge.put(one);
+    await edge.settle();
+    const file = (one: Pod): string => path.join(edge.folder, "pods", one.metadata.uid ?? "", "resolv.conf");
+    await edge.stop();
+    await rm(file(old));
+    for (const { spec, sandboxId } of Object.values(edge.machine.containers)) {
+      if (edge.machine.sandboxes[sandboxId]?.spec.podName !== "old") continue;
+      spec.mounts = spec.mounts.filter(({ containerPath }) => containerPath !== "/etc/resolv.conf");
+    }
+    edge.dns = { servers: ["192.0.2.9"], ownServers: [], searches: [], options: [] };
+    await edge.start();
+    await edge.settle();
+    for (const one of [web, old]) assert.equal(await readFile(file(one), "utf8"), "nameserver 192.0.2.9\n");
+    assert.deepEqual(Object.values(edge.machine.starts), [1, 1]);
   });
 
   it("says once of a pod which of its fields have no effect", async () => {

@@ -87,7 +87,14 @@ export class PodLoop implements AsyncDisposable {
     const { means, cache, clock, random, log, bootId } = options;
     this.#view = new RuntimeView(means.runtime, this.#stop.signal);
     const { runtime, paths, cgroups } = means;
-    this.#looker = new Looker({ runtime, clock, paths, cgroups, oomed: this.#oomed.ids });
+    this.#looker = new Looker({
+      runtime,
+      clock,
+      paths,
+      cgroups,
+      nodeDns: () => means.node().dns,
+      oomed: this.#oomed.ids,
+    });
     this.#records = new PodRecords({
       cache,
       clock,
@@ -390,7 +397,8 @@ export class PodLoop implements AsyncDisposable {
       }
       if (step.do === "volumes") memory.prepared = preparation;
       if (step.do === "teardown") memory.prepared = "";
-      if (step.do === "run-sandbox" || step.do === "volumes") memory.troubles.pod = undefined;
+      if (step.do === "run-sandbox" || step.do === "volumes" || step.do === "resolv-conf")
+        memory.troubles.pod = undefined;
       if (step.do === "start" && container !== undefined) memory.troubles.containers.delete(container);
     }
     return failedContainers.size > 0;

@@ -15,6 +15,7 @@ const nothing: ObservedPod = {
   containers: [],
   images: new Map(),
   prepared: false,
+  resolvConf: false,
   residue: false,
   logs: false,
   oomed: new Set(),

@@ -157,6 +157,7 @@ const NOTHING: ObservedPod = {
   containers: [],
   images: new Map(),
   prepared: false,
+  resolvConf: false,
   residue: false,
   logs: false,
   oomed: new Set(),

@@ -1,6 +1,6 @@
 import type { Pod } from "@skerry/machinery/types";
 import type { NamespaceMode, PortMapping, SandboxSpec } from "../runtime/runtime.ts";
-import { podDns, type DnsConfig, type NodeDns } from "./dns.ts";
+import { podDns, withServer, type NodeDns } from "./dns.ts";
 import { podLogDir, type PodPaths } from "./paths.ts";
 import { sandboxSecurity } from "./security.ts";
 
@@ -42,9 +42,6 @@ export function hostnameOf(pod: Pod): string {
   const name = pod.spec?.hostname ?? pod.metadata.name ?? "";
   return name.slice(0, 63).replace(/[-.]+$/, "");
 }
-
-/** The runtime would copy the node's file for a pod without a server; with a server that answers nothing a look-up fails at once. */
-const withServer = (dns: DnsConfig): DnsConfig => (dns.servers.length > 0 ? dns : { ...dns, servers: ["127.0.0.1"] });
 
 function portMappings(pod: Pod): PortMapping[] {
   return (pod.spec?.containers ?? []).flatMap((container) =>

@@ -5,6 +5,8 @@
  * any other failure ends the plan. Either way the loop looks again and plans anew.
  */
 export type Step =
+  /** Makes, or brings up to date, what the pod's containers see as /etc/resolv.conf. */
+  | { do: "resolv-conf" }
   /** Makes the pod's cgroup with its limits. */
   | { do: "cgroup" }
   /** Makes, or brings up to date, the pod's folders and volumes. */
