@@ -325,21 +325,29 @@ describe("an edge with real containers", { concurrency: false }, () => {
     const mounted =
       "grep -c ' /etc/resolv.conf ' /proc/mounts; (echo mine > /etc/resolv.conf) 2> /dev/null || echo read-only";
     const web = podOf("nameless", shell(`${mounted}; ${shows}`));
+    const shared = podOf("nameless-too", shell(shows), { hostNetwork: true });
+    await edge.put("pods", shared);
     await edge.put("pods", web);
+    await edge.untilPhase(shared, "Running");
     const started = await edge.untilPhase(web, "Running");
-    const first = "1\nread-only\nnameserver 127.0.0.1\n";
-    await eventually(async () => (await edge.logs(web)) === first);
-
+    const seen: string[] = [];
+    /** Waits until both show this one after what they have shown before. */
+    const untilShown = async (server: string): Promise<void> => {
+      seen.push(`nameserver ${server}\n`);
+      const [own, host] = [`1\nread-only\n${seen.join("")}`, seen.join("")];
+      await eventually(async () => (await edge.logs(web)) === own, { what: `${server} in the pod` });
+      await eventually(async () => (await edge.logs(shared)) === host, { what: `${server} on the host's network` });
+    };
+    await untilShown("127.0.0.1");
     edge.machine = { dns: { ...none, servers: ["192.0.2.53"] } };
-    await eventually(async () => (await edge.logs(web)) === `${first}nameserver 192.0.2.53\n`, { timeoutMs: 30_000 });
-    // A file that containers have mounted stays the same one when the agent is another.
+    await untilShown("192.0.2.53");
+    // The file that containers have mounted stays the same one when the agent is another.
     await edge.stop();
     edge.machine = { dns: { ...none, servers: ["192.0.2.153"] } };
     await edge.start();
-    const all = `${first}nameserver 192.0.2.53\nnameserver 192.0.2.153\n`;
-    await eventually(async () => (await edge.logs(web)) === all, { timeoutMs: 30_000 });
+    await untilShown("192.0.2.153");
     assert.deepEqual(edge.statusOf(web).containerStatuses, started.containerStatuses);
-    await edge.remove(web, 0);
+    for (const one of [web, shared]) await edge.remove(one, 0);
   });
 
   it("leaves nothing of its pods behind", async () => {

@@ -96,7 +96,7 @@ function mounts({ pod, container, attempt, env, paths }: ContainerSpecInput): Mo
   };
   add("/etc/hosts", hostsFile(paths, uid));
   // In the place of the runtime's own, which stays as it was when the sandbox was made.
-  if (!pod.spec?.hostNetwork) add("/etc/resolv.conf", resolvConfFile(paths, uid), { readonly: true });
+  add("/etc/resolv.conf", resolvConfFile(paths, uid), { readonly: true });
   add(terminationPath(container), terminationFile(paths, uid, container.name, attempt));
   return list;
 }

@@ -79,9 +79,6 @@ describe("podResolvConf()", () => {
     const text = "nameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch a b\noptions ndots:1 edns0\n";
     assert.equal(podResolvConf(pod(), node), text);
     assert.equal(podResolvConf(pod(), none), "nameserver 127.0.0.1\n");
-  });
-
-  it("is none for a pod on the host's network", () => {
-    assert.equal(podResolvConf(pod({ hostNetwork: true }), none), undefined);
+    assert.equal(podResolvConf(pod({ hostNetwork: true }), none), "nameserver 127.0.0.53\n");
   });
 });

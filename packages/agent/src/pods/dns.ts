@@ -54,12 +54,8 @@ export function podDns(pod: Pod, node: NodeDns): DnsConfig {
 export const withServer = (dns: DnsConfig): DnsConfig =>
   dns.servers.length > 0 ? dns : { ...dns, servers: ["127.0.0.1"] };
 
-/**
- * The text of the pod's resolv.conf, which the agent keeps current; undefined for a pod on the host's network, whose containers have the
- * file that the runtime made with the sandbox.
- */
-export function podResolvConf(pod: Pod, node: NodeDns): string | undefined {
-  if (pod.spec?.hostNetwork) return undefined;
+/** The text of the pod's resolv.conf, which the agent keeps current. */
+export function podResolvConf(pod: Pod, node: NodeDns): string {
   const { servers, searches, options } = withServer(podDns(pod, node));
   const lines = servers.map((server) => `nameserver ${server}`);
   if (searches.length > 0) lines.push(`search ${searches.join(" ")}`);

@@ -76,7 +76,7 @@ export class Looker {
       containers,
       images: await this.#images(pod, containers, signal),
       prepared,
-      resolvConf: await this.#hasResolvConf(pod),
+      resolvConf: await saysAlready(resolvConfFile(this.#paths, uid), podResolvConf(pod, this.#nodeDns())),
       residue: existsSync(podDir(this.#paths, uid)),
       logs: existsSync(podLogDir(this.#paths, pod)),
       oomed: this.#oomed,
@@ -95,11 +95,6 @@ export class Looker {
   /** Forgets a pod that is gone. */
   forgetPod(uid: string): void {
     this.#oomKills.delete(uid);
-  }
-
-  async #hasResolvConf(pod: Pod): Promise<boolean> {
-    const wanted = podResolvConf(pod, this.#nodeDns());
-    return wanted === undefined || saysAlready(resolvConfFile(this.#paths, pod.metadata.uid ?? ""), wanted);
   }
 
   async #ipsOf(id: string, signal: AbortSignal): Promise<string[]> {

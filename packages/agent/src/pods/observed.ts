@@ -10,7 +10,7 @@ export interface ObservedPod {
   images: ReadonlyMap<string, boolean>;
   /** Whether cgroup and volumes were made in this life of the agent and hold the newest contents. */
   prepared: boolean;
-  /** Whether the pod's resolv.conf says what it is to say, or the pod is to have none. */
+  /** Whether the pod's resolv.conf says what it is to say. */
   resolvConf: boolean;
   /** Whether folders, mounts or a cgroup of the pod exist. */
   residue: boolean;

@@ -35,7 +35,7 @@ export const subPathDir = (paths: PodPaths, uid: string, container: string, inde
 
 export const hostsFile = (paths: PodPaths, uid: string): string => path.join(podDir(paths, uid), "etc-hosts");
 
-/** What the pod's containers see as /etc/resolv.conf, unless they share the host's network. */
+/** What the pod's containers see as /etc/resolv.conf. */
 export const resolvConfFile = (paths: PodPaths, uid: string): string => path.join(podDir(paths, uid), "resolv.conf");
 
 /** What the container may write its last words to; one file an instance. */

@@ -72,7 +72,7 @@ export async function perform(
   const uid = pod.metadata.uid ?? "";
   switch (step.do) {
     case "resolv-conf":
-      return rewriteMounted(resolvConfFile(paths, uid), podResolvConf(pod, means.node().dns) ?? "");
+      return rewriteMounted(resolvConfFile(paths, uid), podResolvConf(pod, means.node().dns));
     case "cgroup":
       // The folder first: it is what says that there is something to take down.
       await mkdir(podDir(paths, uid), { recursive: true, mode: 0o750 });
@@ -140,11 +140,9 @@ async function runSandbox(attempt: number, performance: Performance, means: Mean
   const { ips } = await means.runtime.sandboxStatus(id, signal);
   performance.sandbox = { id, attempt, ips };
   if (podDns(pod, means.node().dns).servers.length === 0) {
-    const until = pod.spec?.hostNetwork ? "" : " until the node has a name server";
-    const giving = pod.spec?.hostNetwork ? "Give the node one and make the pod anew" : "Give the node one";
     const message =
-      `No name is resolved in this pod${until}: neither /etc/resolv.conf nor systemd-resolved names a server that it can reach. ` +
-      `${giving}, or name one in spec.dnsConfig.nameservers`;
+      "No name is resolved in this pod until the node has a name server: neither /etc/resolv.conf nor systemd-resolved names one " +
+      "that the pod can reach. Give the node one, or name one in spec.dnsConfig.nameservers";
     record({ type: "Warning", reason: "DNSConfigForming", message });
   }
 }
