@@ -44,6 +44,9 @@ export interface Call {
   readonly signal: AbortSignal;
 }
 
+/** What options say, and who says so. */
+export type Said = Pick<Call, "option" | "source">;
+
 /** The caller's mistake or the machine's state: said in one line, with what mends it, and no stack. */
 export class UserError extends Error {
   override name = "UserError";

@@ -10,7 +10,7 @@ import {
   type Logger,
   type LogLevel,
 } from "@skerry/base";
-import { UsageError, UserError, type Call } from "../command.ts";
+import { UsageError, UserError, type Said } from "../command.ts";
 
 /**
  * The life of a daemon: `start` puts its parts on the stack, then it runs until the signal aborts, and the parts end in reverse order.
@@ -46,7 +46,7 @@ export function collectWhenIdle(stack: AsyncDisposableStack, log: Logger): void 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
 
 /** How much a daemon says, from its call. */
-export function logLevelOf(call: Call): LogLevel {
+export function logLevelOf(call: Said): LogLevel {
   const text = call.option("log-level");
   const level = LEVELS.find((each) => each === text);
   if (!level) throw new UsageError(`${call.source("log-level")} takes debug, info, warn or error, not "${text}"`);

@@ -4,11 +4,17 @@ import { checkClusterCidr, conflictOf, freeClusterCidr, hostRoutes } from "./clu
 
 describe("checkClusterCidr()", () => {
   it("refuses what is no network to give nodes shares of, and says how to write one", () => {
-    assert.doesNotThrow(() => checkClusterCidr("10.42.0.0/16"));
+    assert.doesNotThrow(() => checkClusterCidr("10.42.0.0/16", "--cluster-cidr"));
     for (const text of ["", "10.42", "10.42.0.0/33", "300.1.1.1/8"])
-      assert.throws(() => checkClusterCidr(text), /write it like/);
-    assert.throws(() => checkClusterCidr("10.42.1.0/16"), /write 10\.42\.0\.0\/16/);
-    assert.throws(() => checkClusterCidr("10.42.0.0/25"), /between \/8 and \/24/);
+      assert.throws(() => checkClusterCidr(text, "f:3: cluster-cidr"), /f:3: cluster-cidr: .*write it like/);
+    assert.throws(
+      () => checkClusterCidr("10.42.1.0/16", "--cluster-cidr"),
+      /--cluster-cidr: .* write 10\.42\.0\.0\/16/,
+    );
+    assert.throws(
+      () => checkClusterCidr("10.42.0.0/25", "--cluster-cidr"),
+      /--cluster-cidr takes .* between \/8 and \/24/,
+    );
   });
 });
 

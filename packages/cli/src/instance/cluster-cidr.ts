@@ -4,22 +4,22 @@ import { overlaps, parseCidr, type Cidr } from "@skerry/base";
 import { UserError } from "../command.ts";
 import { findProgram } from "../setup/packages.ts";
 
-/** Checks a network that pods are to get addresses from: aligned, and with room for one to 65,536 nodes. */
-export function checkClusterCidr(text: string): void {
+/** Checks a network that pods are to get addresses from, as `source` says it: aligned, and with room for one to 65,536 nodes. */
+export function checkClusterCidr(text: string, source: string): void {
   let block: Cidr;
   try {
     block = parseCidr(text);
   } catch (error) {
-    throw new UserError((error as Error).message, { cause: error, exitCode: 2 });
+    throw new UserError(`${source}: ${(error as Error).message}`, { cause: error, exitCode: 2 });
   }
   if (formatAddress(block.base) !== text.split("/")[0]) {
     throw new UserError(
-      `"${text}" has address bits beyond its /${block.bits}; write ${formatAddress(block.base)}/${block.bits}`,
+      `${source}: "${text}" has address bits beyond its /${block.bits}; write ${formatAddress(block.base)}/${block.bits}`,
       { exitCode: 2 },
     );
   }
   if (block.bits < 8 || block.bits > 24) {
-    throw new UserError(`--cluster-cidr takes a network between /8 and /24, not ${text}`, { exitCode: 2 });
+    throw new UserError(`${source} takes a network between /8 and /24, not ${text}`, { exitCode: 2 });
   }
 }
 

@@ -1,4 +1,4 @@
-import { UsageError, type Call } from "../command.ts";
+import { UsageError, type Call, type Said } from "../command.ts";
 import { checkClusterCidr } from "./cluster-cidr.ts";
 import type { SettingsRequest } from "./settings.ts";
 
@@ -6,12 +6,14 @@ import type { SettingsRequest } from "./settings.ts";
 export function settingsRequest(call: Call, base: Pick<SettingsRequest, "roles" | "sample" | "hub">): SettingsRequest {
   const apiPort = portOption(call, "api-port");
   const linkPort = portOption(call, "link-port");
-  const clusterCidr = call.option("cluster-cidr");
+  const clusterCidr = clusterCidrOption(call);
   const nodeName = call.option("node-name");
-  if (clusterCidr !== undefined) checkClusterCidr(clusterCidr);
-  if (apiPort !== undefined && apiPort === linkPort) throw new UsageError("--api-port and --link-port must differ");
+  if (apiPort !== undefined && apiPort === linkPort) {
+    throw new UsageError(`${call.source("api-port")} and ${call.source("link-port")} must differ`);
+  }
   return {
     ...base,
+    source: (name) => call.source(name),
     ...(apiPort !== undefined && { apiPort }),
     ...(linkPort !== undefined && { linkPort }),
     ...(clusterCidr !== undefined && { clusterCidr }),
@@ -20,7 +22,7 @@ export function settingsRequest(call: Call, base: Pick<SettingsRequest, "roles" 
 }
 
 /** A port number from an option. */
-export function portOption(call: Call, name: string): number | undefined {
+export function portOption(call: Said, name: string): number | undefined {
   const text = call.option(name);
   if (text === undefined) return undefined;
   const port = Number(text);
@@ -28,4 +30,11 @@ export function portOption(call: Call, name: string): number | undefined {
     throw new UsageError(`${call.source(name)} takes a port between 1 and 65535, not "${text}"`);
   }
   return port;
+}
+
+/** The network of pods, when one is asked for. */
+export function clusterCidrOption(call: Said): string | undefined {
+  const text = call.option("cluster-cidr");
+  if (text !== undefined) checkClusterCidr(text, call.source("cluster-cidr") ?? "--cluster-cidr");
+  return text;
 }

@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import type { HubAddress } from "@skerry/agent";
 import { isMissingFile, writeFileAtomic } from "@skerry/base";
-import { UserError } from "../command.ts";
+import { UserError, type Call } from "../command.ts";
 import { freeClusterCidr } from "./cluster-cidr.ts";
 import { commandLine } from "./command-line.ts";
 import { ownPaths, type Layout } from "./layout.ts";
@@ -36,6 +36,8 @@ export interface SettingsRequest {
   nodeName?: string;
   sample: boolean;
   hub?: HubAddress;
+  /** Who asks for the value of an option; its flag when absent. */
+  source?: Call["source"];
 }
 
 export async function readSettings(layout: Layout): Promise<Settings | undefined> {
@@ -79,17 +81,12 @@ async function checkFolder(layout: Layout): Promise<void> {
 export async function ensureSettings(layout: Layout, request: SettingsRequest): Promise<Settings> {
   const kept = await readSettings(layout);
   if (kept) {
-    const differences = [
-      request.clusterCidr !== undefined &&
-        request.clusterCidr !== kept.clusterCidr &&
-        `--cluster-cidr ${kept.clusterCidr}`,
-      request.nodeName !== undefined && request.nodeName !== kept.nodeName && `--node-name ${kept.nodeName}`,
-    ].filter((text) => text !== false);
-    if (differences.length > 0) {
-      throw new UserError(
-        `The instance in ${layout.dataDir} was made with ${differences.join(" and ")}; ` +
-          `leave the option out, or make another instance with --data-dir, or remove this one's data with: ${commandLine(layout, "down -v")}`,
-      );
+    const asked = { "cluster-cidr": request.clusterCidr, "node-name": request.nodeName };
+    for (const [name, value] of Object.entries(asked)) {
+      if (value === undefined) continue;
+      const source = request.source?.(name) ?? `--${name}`;
+      const why = contradiction(layout, kept, { name, value, source });
+      if (why !== undefined) throw new UserError(why);
     }
     const settings = {
       ...kept,
@@ -113,6 +110,20 @@ export async function ensureSettings(layout: Layout, request: SettingsRequest): 
   await mkdir(layout.dataDir, { recursive: true, mode: 0o711 });
   await write(layout, settings);
   return settings;
+}
+
+/** Why the instance cannot take an option's value: it was made with another, and data depends on that. Undefined when it can. */
+export function contradiction(
+  layout: Layout,
+  { clusterCidr, nodeName }: Settings,
+  { name, value, source }: { name: string; value: string; source: string },
+): string | undefined {
+  const kept = { "cluster-cidr": clusterCidr, "node-name": nodeName }[name];
+  if (kept === undefined || kept === value) return undefined;
+  return (
+    `${source} says ${value}, but the instance in ${layout.dataDir} was made with ${kept || "none"}; leave it out, ` +
+    `or make another instance with --data-dir, or remove this one's data with: ${commandLine(layout, "down -v")}`
+  );
 }
 
 const write = (layout: Layout, settings: Settings): Promise<void> =>
