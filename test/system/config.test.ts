@@ -23,10 +23,40 @@ it("the config file says what neither flags nor the environment say, to the daem
   await machine.skerry("up", "--no-sample");
   assert.equal(await server(), "https://127.0.0.1:7443", "what the file says outranks what was kept");
 
+  // Nobody is there after a reboot to correct a line: the daemons go on without it. Who starts them by hand is.
+  await machine.skerry("down");
+  await writeFile(file, "log-level: debug\nlog_level: silent\ncluster-cidr: 10.9.0.0/16\n");
+  const wrong = /config\.yaml:2: there is no "log_level"; the nearest is log-level, of /;
+  for (const [daemon, running] of [
+    ["cloud", "cloud serves"],
+    ["edge", "the edge runs"],
+  ] as const) {
+    for (const words of [
+      [daemon, "start"],
+      [daemon, "--print-config"],
+    ]) {
+      const { code, stderr } = await machine.exec("./skerry", words);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, wrong);
+    }
+    const said = await machine.follow("./skerry", [daemon], (stdout) => stdout.includes(running), {
+      timeoutMs: 120_000,
+    });
+    const error = said.split("\n").find((line) => line.startsWith('{"level":"error"')) ?? "";
+    assert.match(JSON.parse(error).mistake, wrong);
+  }
+  for (const words of [["status"], ["check"]]) {
+    const { code, stdout } = await machine.exec("./skerry", words);
+    assert.equal(code, 1);
+    assert.match(stdout, new RegExp(`${wrong.source}.*\\n +→ correct it; daemons go on `));
+  }
+
   await machine.skerry("down", "-v");
-  assert.match(await readFile(file, "utf8"), /^api-port: 7443$/m);
+  assert.match(await readFile(file, "utf8"), /^log-level: debug$/m);
   await writeFile(file, "api_port: 7443\n");
-  const { code, stderr } = await machine.exec("./skerry", ["up"]);
-  assert.equal(code, 2);
-  assert.match(stderr, /^skerry: .*\/etc\/config\.yaml:1: there is no "api_port"; the nearest is api-port, of /);
+  for (const words of [["up"], ["join", "127.0.0.1:10000", "token"], ["cloud"]]) {
+    const { code, stderr } = await machine.exec("./skerry", words);
+    assert.equal(code, 2);
+    assert.match(stderr, /^skerry: .*\/etc\/config\.yaml:1: there is no "api_port"; the nearest is api-port, of /);
+  }
 });

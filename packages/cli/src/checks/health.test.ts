@@ -43,6 +43,20 @@ describe("lookAt()", () => {
     assert.deepEqual(await mends(["edge"]), [ours("edge start")]);
   });
 
+  it("says what is wrong with the config file, until it is corrected", async () => {
+    await using temporary = await temporaryLayout();
+    const { layout } = temporary;
+    const found = async (config: string): Promise<string | undefined> => {
+      await writeFile(layout.configFile, config);
+      const { problems } = await lookAt({ layout, settings }, never);
+      return problems.find(({ mend }) => mend.startsWith("correct it"))?.what;
+    };
+    await mkdir(layout.configDir);
+    const wrong = `${layout.configFile}:1: log-level takes debug, info, warn or error, not "loud"`;
+    assert.equal(await found("log-level: loud\n"), wrong);
+    assert.equal(await found("log-level: debug\n"), undefined);
+  });
+
   it("says that a cloud is starting which has no kubeconfig yet", async () => {
     await using temporary = await temporaryLayout();
     const { layout } = temporary;

@@ -4,6 +4,7 @@ import { isMissingFile } from "@skerry/base";
 import { kinds, type Kind, type KubeObject } from "@skerry/machinery";
 import type { Node, Pod } from "@skerry/machinery/types";
 import { runningDaemon } from "../instance/control.ts";
+import { readConfig } from "../instance/config-file.ts";
 import { commandLine } from "../instance/command-line.ts";
 import { edgeStatus } from "../instance/health.ts";
 import type { Instance } from "../instance/instance.ts";
@@ -43,6 +44,13 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
             mend: ours(settings.roles.includes("cloud") ? "up" : "join HOST:PORT TOKEN"),
           },
     );
+  }
+  const { mistake } = await readConfig(layout, settings);
+  if (mistake !== undefined) {
+    problems.push({
+      what: mistake,
+      mend: "correct it; daemons go on without what it says there, and read the file again when they start",
+    });
   }
 
   let nodes: readonly Node[] = [];

@@ -4,7 +4,7 @@ import { SqliteLog } from "@skerry/store";
 import { UserError, type Command } from "../command.ts";
 import { Cloud } from "../daemons/cloud.ts";
 import { collectWhenIdle, logLevelOf, untilStopped } from "../daemons/life.ts";
-import { CONFIG_OPTIONS, configText, withConfigFile } from "../instance/config-file.ts";
+import { CONFIG_OPTIONS, configText, readConfig, requireConfig, withConfig } from "../instance/config-file.ts";
 import { layoutOfCall, logFileOf, pidFileOf } from "../instance/layout.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { ensureSettings, readSettings } from "../instance/settings.ts";
@@ -23,11 +23,15 @@ export const cloud: Command = {
   },
   run: async (asked) => {
     const layout = layoutOfCall(asked);
-    const call = await withConfigFile(asked, layout);
+    const kept = await readSettings(layout);
+    // One that is made already goes on with what its config file says rightly; what is made of it wrongly would stay.
+    const goesOn = kept !== undefined && !asked.flag("print-config");
+    const config = await (goesOn ? readConfig : requireConfig)(layout, kept);
+    const call = withConfig(asked, config);
     const request = settingsRequest(call, { roles: ["cloud"], sample: false });
     const level = logLevelOf(call);
     if (call.flag("print-config")) {
-      console.log(configText(call, await readSettings(layout), ["api-port", "link-port", "cluster-cidr", "log-level"]));
+      console.log(configText(call, kept, ["api-port", "link-port", "cluster-cidr", "log-level"]));
       return;
     }
     const running = await readPidFile(pidFileOf(layout, "cloud"));
@@ -37,6 +41,9 @@ export const cloud: Command = {
     const settings = await ensureSettings(layout, request);
     const file = logFileOf(layout, "cloud");
     const log = createLogger({ name: "cloud", level, file });
+    const { mistake } = config;
+    if (mistake !== undefined)
+      log.error({ mistake }, "the config file has a mistake; going on without what it says there");
     await untilStopped(call.signal, pidFileOf(layout, "cloud"), async (stack) => {
       const part = stack.use(
         new Cloud({

@@ -1,5 +1,6 @@
 import type { Command } from "../command.ts";
 import { killInstanceDaemon, runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
+import { requireConfig } from "../instance/config-file.ts";
 import { lockInstance } from "../instance/instance-lock.ts";
 import { requireInstance } from "../instance/instance.ts";
 import { layoutOfCall, type Daemon } from "../instance/layout.ts";
@@ -12,6 +13,7 @@ export const daemonStart = (daemon: Daemon): Command => ({
   run: async (call) => {
     using _ = lockInstance(layoutOfCall(call), `${daemon} start`);
     const instance = await requireInstance(call, daemon);
+    await requireConfig(instance.layout, instance.settings);
     if (daemon === "edge") await keepProxies(instance.layout, call.env);
     await startInstanceDaemon(instance, daemon);
     await (daemon === "cloud" ? waitForCloud(instance, call.signal) : waitForEdge(instance, call.signal));

@@ -2,7 +2,7 @@ import { createLogger, readPidFile } from "@skerry/base";
 import { UserError, type Command } from "../command.ts";
 import { Edge } from "../daemons/edge.ts";
 import { logLevelOf, untilStopped } from "../daemons/life.ts";
-import { CONFIG_OPTIONS, configText, withConfigFile } from "../instance/config-file.ts";
+import { CONFIG_OPTIONS, configText, readConfig, requireConfig, withConfig } from "../instance/config-file.ts";
 import { requireInstance } from "../instance/instance.ts";
 import { logFileOf, pidFileOf } from "../instance/layout.ts";
 import { hubOf } from "../instance/settings.ts";
@@ -17,7 +17,10 @@ export const edge: Command = {
   run: async (asked) => {
     const instance = await requireInstance(asked, "edge");
     const { layout, settings } = instance;
-    const call = await withConfigFile(asked, layout);
+    // Pods come back after a reboot whatever the config file says.
+    const goesOn = !asked.flag("print-config");
+    const config = await (goesOn ? readConfig : requireConfig)(layout, settings);
+    const call = withConfig(asked, config);
     const level = logLevelOf(call);
     const hub = hubOf(settings);
     if (call.flag("print-config")) {
@@ -32,6 +35,9 @@ export const edge: Command = {
     }
     const file = logFileOf(layout, "edge");
     const log = createLogger({ name: "edge", level, file });
+    const { mistake } = config;
+    if (mistake !== undefined)
+      log.error({ mistake }, "the config file has a mistake; going on without what it says there");
     await untilStopped(call.signal, pidFile, async (stack) => {
       await stack.use(new Edge({ instance, hub, log })).start();
     });

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { systemClock } from "@skerry/base";
 import { hardProblems, refuse } from "../checks/machine.ts";
 import { UserError, type Command } from "../command.ts";
-import { CONFIG_OPTIONS, withConfigFile } from "../instance/config-file.ts";
+import { CONFIG_OPTIONS, requireConfig, withConfig } from "../instance/config-file.ts";
 import { startInstanceDaemon } from "../instance/control.ts";
 import { commandLine } from "../instance/command-line.ts";
 import { waitForEdge } from "../instance/health.ts";
@@ -39,6 +39,12 @@ export const join: Command = {
         `The instance in ${layout.dataDir} runs a cloud of its own; join with another --data-dir, or remove it with ${commandLine(layout, "down -v")}`,
       );
     }
+    // Nothing is kept of this instance yet: what a failed attempt may have left does not count.
+    const request = settingsRequest(withConfig(call, await requireConfig(layout, undefined)), {
+      roles: ["edge"],
+      sample: false,
+      hub: server,
+    });
     const steps = new Steps(process.stdout);
     await steps.step("machine checked", async () => {
       const nowMs = systemClock.now();
@@ -53,11 +59,6 @@ export const join: Command = {
     }
     // What an attempt that failed may have left, with another cloud's address in it.
     await rm(layout.settings, { force: true });
-    const request = settingsRequest(await withConfigFile(call, layout), {
-      roles: ["edge"],
-      sample: false,
-      hub: server,
-    });
     const instance: Instance = { layout, settings: await ensureSettings(layout, request) };
     const { nodeName } = instance.settings;
     await keepProxies(layout, call.env);

@@ -7,7 +7,7 @@ import type { Client } from "@skerry/client";
 import { UserError, type Call, type Command } from "../command.ts";
 import { hardProblems, refuse } from "../checks/machine.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
-import { CONFIG_OPTIONS, withConfigFile } from "../instance/config-file.ts";
+import { CONFIG_OPTIONS, requireConfig, withConfig } from "../instance/config-file.ts";
 import { runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
 import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
 import { commandLine } from "../instance/command-line.ts";
@@ -48,11 +48,11 @@ export const up: Command = {
     const layout = layoutOfCall(call);
     using lock = lockInstance(layout, "up");
     const steps = new Steps(process.stdout);
-    const request = settingsRequest(await withConfigFile(call, layout), {
+    const kept = await readSettings(layout);
+    const request = settingsRequest(withConfig(call, await requireConfig(layout, kept)), {
       roles: ["cloud", "edge"],
       sample: !call.flag("no-sample"),
     });
-    const kept = await readSettings(layout);
     const before = kept && { layout, settings: kept };
     if (before && (await runningDaemon(before, "cloud")) && (await runningDaemon(before, "edge"))) {
       refuseOtherPorts(before, request);
