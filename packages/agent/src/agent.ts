@@ -109,12 +109,15 @@ export class Agent implements AsyncDisposable {
       const health = this.#parts.use(
         new HealthSocket({
           file: socket,
-          status: () => this.status(),
+          status: async () => {
+            await cache.problemNow();
+            return this.status();
+          },
           metrics: () => edgeMetrics({ ...sources, link: this.#link }),
           ready: [
             { name: "runtime", problem: () => this.#runtimeProblem() },
             // Not the link: an edge without its cloud does all its work.
-            { name: "cache", problem: () => Promise.resolve(cache.problem || undefined) },
+            { name: "cache", problem: async () => (await cache.problemNow()) || undefined },
           ],
         }),
       );

@@ -51,7 +51,7 @@ export interface ReadyCheck {
 
 export interface HealthSocketOptions {
   file: string;
-  status: () => AgentStatus;
+  status: () => Promise<AgentStatus>;
   /** A page for Prometheus. */
   metrics: () => Promise<string>;
   ready: readonly ReadyCheck[];
@@ -119,7 +119,7 @@ export class HealthSocket implements AsyncDisposable {
       case "/metrics":
         return { type: METRICS_TYPE, text: await metrics() };
       case "/status":
-        return { type: "application/json", text: `${JSON.stringify(status())}\n` };
+        return { type: "application/json", text: `${JSON.stringify(await status())}\n` };
       default:
         return { code: 404, text: "not found\n" };
     }

@@ -144,6 +144,14 @@ export class EdgeCache implements LinkCache, ConfigSource, AsyncDisposable {
     return this.#problem;
   }
 
+  /** The same, known from a write of this moment when the last one failed: the disk may have room again. A cache in order is not written to. */
+  async problemNow(): Promise<string> {
+    const probe = (): void => this.#setMeta("probe", String(this.#clock.now()));
+    // Why it failed is the problem then.
+    if (this.#problem !== "") await this.#write(probe).catch(() => {});
+    return this.#problem;
+  }
+
   /** How much waits in the outboxes. Not prepared beforehand: it is asked for when somebody looks. */
   waiting(): Record<"reports" | "messages", { items: number; bytes: number }> {
     const sizeOf = (table: "reports" | "messages"): { items: number; bytes: number } => {
