@@ -43,6 +43,10 @@ export interface PodSummary {
 /** The most that a path of a unix socket may have (unix(7): sun_path, less its end). */
 const MAX_SOCKET_PATH = 107;
 
+/** A supervisor, Prometheus and some who look; one more is hung up on. */
+const MAX_CONNECTIONS = 16;
+const REQUEST_MS = 10_000;
+
 /** One thing without which the edge cannot do its work; resolves with what is wrong with it, undefined when nothing is. */
 export interface ReadyCheck {
   name: string;
@@ -55,6 +59,8 @@ export interface HealthSocketOptions {
   /** A page for Prometheus. */
   metrics: () => Promise<string>;
   ready: readonly ReadyCheck[];
+  /** How long a request may take to arrive, and a connection to begin one. */
+  requestMs?: number;
 }
 
 /**
@@ -71,7 +77,7 @@ export class HealthSocket implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const { file } = this.#options;
+    const { file, requestMs = REQUEST_MS } = this.#options;
     if (Buffer.byteLength(file) > MAX_SOCKET_PATH) {
       throw new Error(
         `Cannot listen on ${file}: the path of a socket has at most ${MAX_SOCKET_PATH} bytes; choose a shorter data dir`,
@@ -80,13 +86,15 @@ export class HealthSocket implements AsyncDisposable {
     await mkdir(path.dirname(file), { recursive: true });
     // The cache's lock keeps a second agent off this data dir: a socket that is here belongs to a dead one.
     await rm(file, { force: true });
-    const server = createServer((request, response) => {
+    const limits = { headersTimeout: requestMs, requestTimeout: requestMs, connectionsCheckingInterval: requestMs };
+    const server = createServer(limits, (request, response) => {
       this.#answer((request.url ?? "").replace(/\?.*$/, "")).then(
         ({ code = 200, type = "text/plain; charset=utf-8", text }) =>
           response.writeHead(code, { "content-type": type }).end(text),
         (error: Error) => response.writeHead(500).end(`${error.message}\n`),
       );
     });
+    server.maxConnections = MAX_CONNECTIONS;
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
