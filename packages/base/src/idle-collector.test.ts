@@ -32,7 +32,10 @@ class Process implements AsyncDisposable {
   }
 
   async pass(seconds: number): Promise<void> {
-    for (let i = 0; i < seconds; i++) await this.clock.advance(1_000);
+    for (let i = 0; i < seconds; i++) {
+      this.clock.advance(1_000);
+      await new Promise(setImmediate);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
