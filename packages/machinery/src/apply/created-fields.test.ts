@@ -73,6 +73,19 @@ describe("fields of created objects", () => {
     assert.notDeepEqual(first, other);
   });
 
+  it("are remembered of so many forms, and of none that has long names or many of them", () => {
+    const created = new CreatedFields(SHAPES);
+    const isRemembered = (object: JsonObject): boolean => fieldsOf(created, object) === fieldsOf(created, object);
+    const many = Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`l-${i}`, "x"]));
+    assert.equal(isRemembered(pod("x", { name: "a" })), true);
+    assert.equal(isRemembered(pod("x", { name: "a" }, { ["l".repeat(257)]: "x" })), false);
+    assert.equal(isRemembered(pod("x", { name: "a", volumeMounts: [{ mountPath: "m".repeat(257) }] })), false);
+    assert.equal(isRemembered(pod("x", { name: "a" }, many)), false);
+    const first = fieldsOf(created, pod("x", { name: "a" }));
+    for (let i = 0; i < 2_000; i++) fieldsOf(created, pod("x", { name: `c-${i}` }));
+    assert.notEqual(fieldsOf(created, pod("x", { name: "a" })), first);
+  });
+
   it("go by what the endpoint resets", () => {
     const created = new CreatedFields(SHAPES);
     const object = { ...pod("x", { name: "a" }), status: { phase: "Running" } };
@@ -83,9 +96,10 @@ describe("fields of created objects", () => {
 
   it("are right for objects of ever new forms, and for very large ones", () => {
     const created = new CreatedFields(SHAPES);
-    for (let i = 0; i < 6_000; i++) fieldsOf(created, pod("x", { name: `c-${i}`, image: "x" }));
+    for (let i = 0; i < 11_000; i++) fieldsOf(created, pod("x", { name: `c-${i}`, image: "x" }));
     const large = pod("x", { name: "a" }, Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`l-${i}`, "x"])));
-    for (const object of [large, pod("y", { name: "c-1", image: "x" })])
+    const long = pod("x", { name: "a", volumeMounts: [{ mountPath: `/${"m".repeat(1_000)}`, name: "v" }] });
+    for (const object of [large, long, long, pod("y", { name: "c-1", image: "x" })])
       assert.deepEqual(fieldsOf(created, object), fieldsOf(new CreatedFields(SHAPES), object));
   });
 });

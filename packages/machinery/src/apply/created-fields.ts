@@ -15,10 +15,11 @@ import {
 /** Stands for an endpoint that resets no fields. */
 const NO_RESET: FieldsV1 = {};
 
-/** As many forms, and parts of forms, are remembered; one more, and remembering starts afresh. */
-const MAX_KNOWN = 5_000;
-/** An object with more fields and items is not remembered: there is hardly another of its form. */
+/** As many parts of forms, and fields of what was worked out for them, are remembered; with more, remembering starts afresh. */
+const MAX_KNOWN = 10_000;
+/** An object with more fields and items, or with a longer name among them, is not remembered: there is hardly another of its form, and it could be any size. */
 const MAX_STEPS = 500;
+const MAX_NAME = 256;
 
 /** What tells one leaf from another as far as owners go. */
 const VALUE = Symbol("value");
@@ -69,6 +70,7 @@ export class CreatedFields {
     if (fields === undefined) {
       fields = make() ?? null;
       form.fields.set(endpoint, fields);
+      this.#size += this.#steps;
     }
     return fields ?? undefined;
   }
@@ -81,8 +83,9 @@ export class CreatedFields {
     if (shape.kind === "list") {
       const items: Place = { type: shape.items };
       for (const item of asList(value)) {
-        form = this.#next(form, itemElement(shape, item), this.#formOf(root, items, item));
-        if (this.#steps > MAX_STEPS) break;
+        const element = itemElement(shape, item);
+        if (!this.#takes(element)) break;
+        form = this.#next(form, element, this.#formOf(root, items, item));
       }
       return form;
     }
@@ -90,15 +93,20 @@ export class CreatedFields {
     const values: Place | undefined = shape.kind === "map" ? { type: shape.values } : undefined;
     const definition = shape.kind === "struct" ? shape.definition : undefined;
     for (const name in object) {
+      if (!this.#takes(name)) break;
       const field = object[name] ?? null;
       form = this.#next(form, name, this.#formOf(root, values ?? fieldPlace(definition, name), field));
-      if (this.#steps > MAX_STEPS) break;
     }
     return form;
   }
 
+  /** Counts a field or item; false when the object has too many, or this one too long a name, and is not to be remembered. */
+  #takes(name: string): boolean {
+    this.#steps += name.length > MAX_NAME ? MAX_STEPS + 1 : 1;
+    return this.#steps <= MAX_STEPS;
+  }
+
   #next(form: Known, name: string, field: Form): Known {
-    this.#steps++;
     let byForm = form.more.get(name);
     if (byForm === undefined) {
       byForm = new Map();
