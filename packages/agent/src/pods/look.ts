@@ -19,6 +19,8 @@ const MAX_FALLBACK = { lines: 80, bytes: 2048 };
 const OOM_KILLED = "OOMKilled";
 /** 128 and the number of SIGKILL, which is how the kernel frees memory. */
 const SIGKILL_EXIT_CODE = 137;
+/** A container that ends by SIGKILL later than that after a kill for memory went on without the process that was killed, and ended otherwise. */
+const OOM_TO_END_MS = 10_000;
 
 /** Details of one container that do not change any more until its state does. */
 interface Details {
@@ -49,8 +51,8 @@ export class Looker {
   readonly #nodeDns: () => NodeDns;
   readonly #details = new Map<string, Details>();
   readonly #ips = new Map<string, string[]>();
-  /** Of each pod, the kills for memory that are told already, or were before this life of the agent. */
-  readonly #oomKills = new Map<string, number>();
+  /** Of each pod, how many kills for memory were seen, and when there were more than before. */
+  readonly #oomKills = new Map<string, { count: number; noticedAt: number }>();
 
   constructor({ runtime, clock, paths, cgroups, nodeDns, oomed }: LookerOptions) {
     this.#runtime = runtime;
@@ -64,7 +66,7 @@ export class Looker {
   /** Completes what the runtime lists of a pod. `prepared` is the caller's own knowledge. */
   async look(pod: Pod, listed: RuntimePod | undefined, prepared: boolean, signal: AbortSignal): Promise<ObservedPod> {
     const uid = pod.metadata.uid ?? "";
-    if (!this.#oomKills.has(uid)) this.#oomKills.set(uid, await this.#cgroups.oomKills(uid));
+    await this.#noticeOomKills(uid);
     const sandboxes: ObservedSandbox[] = [];
     for (const { id, attempt, ready } of listed?.sandboxes ?? []) {
       sandboxes.push({ id, attempt, ready, ips: ready ? await this.#ipsOf(id, signal) : [] });
@@ -148,11 +150,19 @@ export class Looker {
    */
   async #reasonOf(pod: Pod, { exitCode, reason }: ContainerStatus): Promise<string> {
     if (exitCode !== SIGKILL_EXIT_CODE && reason !== OOM_KILLED) return reason;
-    const uid = pod.metadata.uid ?? "";
-    const before = this.#oomKills.get(uid) ?? 0;
-    const kills = await this.#cgroups.oomKills(uid);
-    this.#oomKills.set(uid, kills);
-    return kills > before ? OOM_KILLED : reason;
+    const noticedAt = await this.#noticeOomKills(pod.metadata.uid ?? "");
+    return this.#clock.monotonic() - noticedAt <= OOM_TO_END_MS ? OOM_KILLED : reason;
+  }
+
+  /** When it was last seen that the kernel had killed processes of the pod for their memory, by the monotonic clock. */
+  async #noticeOomKills(uid: string): Promise<number> {
+    const count = await this.#cgroups.oomKills(uid);
+    const known = this.#oomKills.get(uid);
+    // What happened before this life of the agent is no news.
+    const isNews = known !== undefined && count > known.count;
+    const noticedAt = isNews ? this.#clock.monotonic() : (known?.noticedAt ?? -Infinity);
+    this.#oomKills.set(uid, { count, noticedAt });
+    return noticedAt;
   }
 
   async #lastWords(pod: Pod, spec: PodContainer, status: ContainerStatus): Promise<string> {

@@ -102,6 +102,12 @@ describe("PodLoop", () => {
     assert.equal(await kill(), "Error", "one kill is told once");
     edge.oomKills.set(web.metadata.uid ?? "", 2);
     assert.equal(await kill(), "OOMKilled");
+    edge.oomKills.set(web.metadata.uid ?? "", 3);
+    await edge.settle();
+    edge.lookAtAll();
+    await edge.settle();
+    await edge.pass(60_000, 5_000);
+    assert.equal(await kill(), "Error", "it went on without the process that was killed, and ended by something else");
     await edge.restart();
     await edge.settle();
     assert.equal(await kill(), "Error", "what was killed before the agent started is no news");
