@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
 import { get, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { silentLogger, systemClock } from "@skerry/base";
+import { silentLogger, systemClock, writeFileAtomic } from "@skerry/base";
 import { eventually } from "@skerry/base/testing";
 import { projectionHash } from "@skerry/wire";
 import { EdgeCache } from "../src/cache/edge-cache.ts";
@@ -51,6 +51,14 @@ async function smallDisk(): Promise<AsyncDisposable & { disk: string; ballast: s
     [Symbol.asyncDispose]: () => mounted.disposeAsync(),
   };
 }
+
+it("a file that a full disk does not take is named in the error, and nothing of it stays", async () => {
+  await using place = await smallDisk();
+  await fill(place.ballast);
+  const file = path.join(place.disk, "pid");
+  await assert.rejects(writeFileAtomic(file, "x".repeat(1 << 20)), { code: "ENOSPC", path: file });
+  assert.deepEqual(await readdir(place.disk), ["ballast"]);
+});
 
 async function startAgent(disk: string, options: Partial<AgentOptions> & { runtime: FakeRuntime }): Promise<Agent> {
   const agent = new Agent({

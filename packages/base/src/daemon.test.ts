@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
@@ -45,6 +45,24 @@ describe("startDaemon()", () => {
     await eventually(async () => (await readFile(logFile, "utf8")).includes("ready"));
     await stopDaemon(pidFile, { graceMs: 50 });
     assert.equal(await waitForExit(id, { timeoutMs: 0 }), true);
+  });
+
+  it("ends what it started when it cannot write down which process that is", async () => {
+    await using dir = await folder();
+    const pidFile = path.join(dir.path, "d.pid");
+    await mkdir(pidFile);
+    const logFile = path.join(dir.path, "d.log");
+    const start = startDaemon({ command: "/usr/bin/tail", args: ["-f", logFile], logFile, pidFile });
+    await assert.rejects(start, { code: "EISDIR" });
+    const isThere = async (): Promise<boolean> => {
+      const lines = await Promise.all(
+        (await readdir("/proc"))
+          .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+          .map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
+      );
+      return lines.some((line) => line.includes(logFile));
+    };
+    await eventually(async () => !(await isThere()));
   });
 
   it("says when the executable is missing, and writes no pid file", async () => {

@@ -76,7 +76,12 @@ export async function startDaemon(options: DaemonOptions): Promise<ProcessId> {
       child.once("error", reject);
     });
     child.unref();
-    return await writePidFile(options.pidFile, child.pid ?? 0);
+    try {
+      return await writePidFile(options.pidFile, child.pid ?? 0);
+    } catch (error) {
+      child.kill("SIGKILL"); // nobody could find it again to end it
+      throw error;
+    }
   } finally {
     closeSync(log);
   }

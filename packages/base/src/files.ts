@@ -23,6 +23,8 @@ export async function writeFileAtomic(
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true });
+    // Where the disk takes no more of an open file, Node does not say which file that is.
+    if (error instanceof Error && !("path" in error)) Object.assign(error, { path: file });
     throw error;
   }
   const folder = await open(path.dirname(file), "r");
