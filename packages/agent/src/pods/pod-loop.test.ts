@@ -106,7 +106,7 @@ describe("PodLoop", () => {
     await edge.settle();
     edge.lookAtAll();
     await edge.settle();
-    await edge.pass(60_000, 5_000);
+    await edge.pass(61_000, 5_000);
     assert.equal(await kill(), "Error", "it went on without the process that was killed, and ended by something else");
     await edge.restart();
     await edge.settle();
