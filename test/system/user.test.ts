@@ -148,6 +148,8 @@ describe("A user without root", () => {
     await using tools = await Tools.create(user);
     await writeFile(path.join(tools.dir, "sudo"), '#!/bin/bash\necho "$https_proxy $*"\n', { mode: 0o755 });
     await writeFile(path.join(tools.dir, "apt-get"), "", { mode: 0o755 });
+    await writeFile(path.join(tools.dir, "uname"), "#!/bin/bash\necho x86_64\n", { mode: 0o755 });
+    await writeFile(path.join(tools.dir, "getconf"), "#!/bin/bash\necho 64\n", { mode: 0o755 });
     const stale = path.join(user.clone, "node_modules/.skerry-lock");
     await writeFile(stale, "");
     try {
