@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
+import net from "node:net";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -20,6 +21,41 @@ async function serialAt(port: number): Promise<string> {
   socket.destroy();
   return serialNumber;
 }
+
+/** A port of this machine that nothing listens on. */
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+const refuses = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1", () => resolve(false));
+    socket.on("error", () => resolve(true)).on("connect", () => socket.destroy());
+  });
+
+it("Cloud leaves no port open when a part of it cannot start", async () => {
+  await using stack = new AsyncDisposableStack();
+  const dir = await mkdtemp(path.join(tmpdir(), "skerry-cloud-"));
+  stack.defer(() => rm(dir, { recursive: true }));
+  const [apiPort, linkPort] = [await freePort(), await freePort()];
+  const common = { dir, host: "127.0.0.1", version: "test", log: silentLogger };
+  // Node lifecycle has no network to share out: it fails at once, while both ports are on their way to open.
+  const cloud = new Cloud({ ...common, commitLog: new MemoryLog(), apiPort, linkPort, clusterCidr: "" });
+  await assert.rejects(cloud.start(), /cluster's network/);
+  await cloud[Symbol.asyncDispose]();
+  assert.deepEqual(await Promise.all([apiPort, linkPort].map(refuses)), [true, true]);
+
+  await using taken = net.createServer().listen(linkPort, "127.0.0.1");
+  await once(taken, "listening");
+  const other = new Cloud({ ...common, commitLog: new MemoryLog(), apiPort, linkPort, clusterCidr: "10.42.0.0/16" });
+  await assert.rejects(other.start(), /choose another with --link-port/);
+  await other[Symbol.asyncDispose]();
+  assert.equal(await refuses(apiPort), true);
+});
 
 it("Cloud makes the API's, the hub's and the administrator's certificate anew before they end, while it runs", async () => {
   await using stack = new AsyncDisposableStack();

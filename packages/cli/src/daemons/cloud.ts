@@ -190,11 +190,13 @@ export class Cloud implements AsyncDisposable {
     );
     const expiry = this.#stack.use(new Expiry({ storage: store, clock, log }));
     informers.start();
-    const [address] = await Promise.all([
+    const listening = [
       server.start(this.#options.host ?? anyAddress(), this.#options.apiPort),
       startHub(hub, this.#options.linkPort),
-      manager.start(),
-    ]);
+    ] as const;
+    // A port that is on its way to open cannot be closed yet: when another part fails, disposal waits for it first.
+    this.#stack.defer(async () => void (await Promise.allSettled(listening)));
+    const [address] = await Promise.all([...listening, manager.start()]);
     expiry.start();
     this.#keepFresh(hub, server);
     this.#started = { apiPort: address.port, linkPort: hub.port, keys, hub, store, clientFor, admin };
