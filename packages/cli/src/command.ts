@@ -110,6 +110,14 @@ export function parseCall(
     }) as typeof parsed;
   } catch (error) {
     const [text = ""] = (error as Error).message.split("\n");
+    // "Option '--ttl' argument is ambiguous", "Option '-o, --output <value>' argument missing".
+    const [, flag] = /^Option '(?:-\w, )?(--?[\w-]+)[^']*' argument (?:is ambiguous|missing)/.exec(text) ?? [];
+    if (flag !== undefined) {
+      const dashed = flag.startsWith("--") ? `${flag}=VALUE` : `${flag}VALUE`;
+      throw new UsageError(
+        `${flag} needs a value (one that begins with - is written ${dashed}); see ${programWord()} ${command.name} --help`,
+      );
+    }
     throw new UsageError(
       `${text.replace(/\. To specify a positional.*$/, "").replace(/\.$/, "")}; see ${programWord()} ${command.name} --help`,
     );

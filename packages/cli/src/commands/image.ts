@@ -1,4 +1,4 @@
-import { access } from "node:fs/promises";
+import { access, stat } from "node:fs/promises";
 import { constants } from "node:fs";
 import path from "node:path";
 import { silentLogger } from "@skerry/base";
@@ -17,9 +17,13 @@ export const imageImport: Command = {
   arity: [1, Number.POSITIVE_INFINITY],
   run: async (call) => {
     for (const file of call.operands) {
-      await access(file, constants.R_OK).catch((error: unknown) => {
-        throw new UserError(`Cannot read ${file}`, { cause: error });
-      });
+      const isFolder = await access(file, constants.R_OK).then(
+        async () => (await stat(file)).isDirectory(),
+        (error: unknown) => {
+          throw new UserError(`Cannot read ${file}`, { cause: error });
+        },
+      );
+      if (isFolder) throw new UserError(`${file} is a folder; name an archive in it, as docker save writes one`);
     }
     await using containers = await runningContainers(call);
     for (const file of call.operands) {

@@ -38,9 +38,12 @@ const settings: Settings = {
   sample: false,
 };
 
+/** Takes what no option may be: how a file is read is one thing, what may stand in it another. */
+const anyValue = (): void => {};
+
 describe("parseConfig()", () => {
   const valuesOf = (text: string): Record<string, string> =>
-    Object.fromEntries([...parseConfig(text, "f").entries].map(([name, { value }]) => [name, value]));
+    Object.fromEntries([...parseConfig(text, "f", anyValue).entries].map(([name, { value }]) => [name, value]));
   const inFile = (value: string): string => `---\n# first\nnode-name: ${value}\n\napi-port:   6443 \t\n`;
   // All words are words: what this makes numbers of, such as 010, is read as it stands.
   const asYaml = (text: string): unknown => parse(text, { schema: "failsafe" });
@@ -86,7 +89,7 @@ describe("parseConfig()", () => {
     ].flat();
     for (const value of odd) {
       const text = inFile(value);
-      const { mistake } = parseConfig(text, "f");
+      const { mistake } = parseConfig(text, "f", anyValue);
       if (mistake !== undefined) assert.match(mistake, /^f:3: (node-name (takes|needs) |cannot read )/, value);
       else assert.deepEqual(valuesOf(text), asYaml(text), value);
     }
@@ -106,6 +109,8 @@ describe("parseConfig()", () => {
       ["link-port: 1\n---\n", /^f:2: cannot read/],
       ["---\n---\n", /^f:2: cannot read/],
       ["api-port: many", /^f:1: api-port takes a port between 1 and 65535, not "many"$/],
+      ["api-port: 0x10", /^f:1: api-port takes a port between 1 and 65535, not "0x10"$/],
+      ["node-name: UPPER_Case!", /^f:1: node-name takes lower-case letters and digits, .* not "UPPER_Case!"$/],
       ["cluster-cidr: 10.9.1.0/16", /^f:1: cluster-cidr: "10\.9\.1\.0\/16" has address bits beyond its \/16; write /],
       ["log-level: loud", /^f:1: log-level takes debug, info, warn or error, not "loud"$/],
     ];
@@ -240,7 +245,7 @@ describe("--print-config", () => {
     const names = ["n#1", "1e3", "a # b", 'it\'s "n"', "[n]", " n", "n ", "n: m", "a\nb", "- n"];
     for (const name of names) {
       const text = configText(await called(place.layout, [], { SKERRY_NODE_NAME: name }), undefined, ["node-name"]);
-      const { entries, mistake } = parseConfig(text, "f");
+      const { entries, mistake } = parseConfig(text, "f", anyValue);
       assert.deepEqual([entries.get("node-name")?.value, mistake], [name, undefined], text);
       assert.deepEqual(parse(text, { schema: "failsafe" }), { "node-name": name });
     }

@@ -4,7 +4,7 @@ import { isMissingFile } from "@skerry/base";
 import { UsageError, UserError, type Call, type Option, type Said } from "../command.ts";
 import { logLevelOf } from "../daemons/life.ts";
 import type { Layout } from "./layout.ts";
-import { clusterCidrOption, portOption } from "./request.ts";
+import { clusterCidrOption, nodeNameOption, portOption } from "./request.ts";
 import { contradiction, nodeNameOf, type Settings } from "./settings.ts";
 
 /** The options that may stand in an instance's config file, by their names; each command takes those of them that concern it. */
@@ -22,14 +22,17 @@ export const CONFIG_OPTIONS = {
 
 type ConfigName = keyof typeof CONFIG_OPTIONS;
 
-/** What is wrong with a value, found out as the commands do that take it. */
+/** Throws what is wrong with a value, found out as the commands do that take it. */
 const CHECKS: Readonly<Record<ConfigName, (said: Said) => unknown>> = {
   "api-port": (said) => portOption(said, "api-port"),
   "link-port": (said) => portOption(said, "link-port"),
   "cluster-cidr": clusterCidrOption,
-  "node-name": () => {},
+  "node-name": nodeNameOption,
   "log-level": logLevelOf,
 };
+
+const checkEntry = (name: ConfigName, { value, source }: Entry): unknown =>
+  CHECKS[name]({ option: () => value, source: () => source });
 
 interface Entry {
   value: string;
@@ -56,7 +59,9 @@ export async function readConfig(layout: Layout, kept: Settings | undefined): Pr
     const mistake = `Cannot read ${configFile}: ${(error as Error).message}; make it a file that root can read, or remove it`;
     return { entries: new Map(), mistake };
   }
-  return parseConfig(text, configFile, (name, { value, source }) => {
+  return parseConfig(text, configFile, (name, entry) => {
+    checkEntry(name, entry);
+    const { value, source } = entry;
     // An edge alone has no network of its own: a file that names one says nothing to it.
     if (!kept || (name === "cluster-cidr" && !kept.roles.includes("cloud"))) return;
     const why = contradiction(layout, kept, { name, value, source });
@@ -119,12 +124,12 @@ const valueText = (value: string): string => (scalar(value.trim()) === value ? v
 /**
  * The YAML that a config file may be: one mapping of names to plain or quoted words, one a line, with comments. Whatever else YAML knows is a mistake, so
  * nothing is read otherwise than a YAML reader would that takes all words for words; one of those would cost the agent a tenth of its memory.
- * `check` throws a `UserError` for an entry that cannot be taken.
+ * `check` throws a `UserError` for an entry that cannot be taken; when absent, what no option takes.
  */
 export function parseConfig(
   text: string,
   file: string,
-  check: (name: ConfigName, entry: Entry) => void = () => {},
+  check: (name: ConfigName, entry: Entry) => void = checkEntry,
 ): Config {
   const entries = new Map<string, Entry>();
   let mistake: string | undefined;
@@ -141,7 +146,6 @@ export function parseConfig(
       const { name, value } = parseLine(line, `${file}:${index + 1}`);
       const entry = { value, source: `${file}:${index + 1}: ${name}` };
       if (entries.has(name)) throw new UsageError(`${entry.source} is set twice; leave one of the lines out`);
-      CHECKS[name]({ option: () => value, source: () => entry.source });
       check(name, entry);
       entries.set(name, entry);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { checkDns1123Subdomain } from "@skerry/machinery";
 import { UsageError, type Call, type Said } from "../command.ts";
 import { checkClusterCidr } from "./cluster-cidr.ts";
 import type { SettingsRequest } from "./settings.ts";
@@ -7,7 +8,7 @@ export function settingsRequest(call: Call, base: Pick<SettingsRequest, "roles" 
   const apiPort = portOption(call, "api-port");
   const linkPort = portOption(call, "link-port");
   const clusterCidr = clusterCidrOption(call);
-  const nodeName = call.option("node-name");
+  const nodeName = nodeNameOption(call);
   if (apiPort !== undefined && apiPort === linkPort) {
     throw new UsageError(`${call.source("api-port")} and ${call.source("link-port")} must differ`);
   }
@@ -25,11 +26,22 @@ export function settingsRequest(call: Call, base: Pick<SettingsRequest, "roles" 
 export function portOption(call: Said, name: string): number | undefined {
   const text = call.option(name);
   if (text === undefined) return undefined;
-  const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+  const port = /^\d+$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) {
     throw new UsageError(`${call.source(name)} takes a port between 1 and 65535, not "${text}"`);
   }
   return port;
+}
+
+/** The name of this machine as a node, when one is asked for. */
+export function nodeNameOption(call: Said): string | undefined {
+  const text = call.option("node-name");
+  if (text !== undefined && checkDns1123Subdomain(text).length > 0) {
+    throw new UsageError(
+      `${call.source("node-name")} takes lower-case letters and digits, with - and . between them, 253 in all, not "${text}"`,
+    );
+  }
+  return text;
 }
 
 /** The network of pods, when one is asked for. */
