@@ -10,6 +10,9 @@ import { Machine, type Outcome } from "./machine.ts";
 const CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers";
 const CGROUPS = "/proc/cgroups";
 
+/** Whole as it stands, whoever made it. */
+const TOKEN = `skerry.abc.secret.${"a".repeat(43)}`;
+
 describe("A machine whose memory cgroup is off", () => {
   let dir: string;
   let bind: string;
@@ -24,7 +27,7 @@ describe("A machine whose memory cgroup is off", () => {
   });
   after(() => rm(dir, { recursive: true }));
 
-  for (const command of ["up", "join 127.0.0.1:10000 token"]) {
+  for (const command of ["up", `join 127.0.0.1:10000 ${TOKEN}`]) {
     it(`is told by ${command.split(" ")[0]} how to mend that, and nothing is made`, async () => {
       await using machine = await Machine.create();
       const { code, stdout, stderr }: Outcome = await machine.exec("unshare", [

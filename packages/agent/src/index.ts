@@ -22,7 +22,7 @@ export { EdgeIdentity, type Credentials } from "./link/edge-identity.ts";
 export { EdgeLink, type EdgeLinkOptions, type LinkStatus } from "./link/edge-link.ts";
 export { HubDialer, type HubDialerOptions } from "./link/hub-dialer.ts";
 export { HubRefusedError, NotTheHubError, type HubAddress } from "./link/dial.ts";
-export { join, type JoinOptions } from "./link/join.ts";
+export { join, parseToken, type JoinOptions } from "./link/join.ts";
 export type { LinkCache } from "./link/ports.ts";
 export { linuxCgroups, type CgroupOptions, type PodCgroups } from "./pods/cgroups.ts";
 export { readBootId, readMachine, type MachineFacts } from "./node/machine-facts.ts";

@@ -110,7 +110,8 @@ export async function connect(options: Omit<DialOptions, "authority" | "clock" |
   };
   const timer = setTimeout(() => {
     socket.destroy();
-    reject(new Error(`${address.host}:${address.port} does not answer`));
+    // Told apart as the kernel's own, which comes after minutes.
+    reject(Object.assign(new Error(`${address.host}:${address.port} does not answer`), { code: "ETIMEDOUT" }));
   }, CONNECT_MS);
   signal.addEventListener("abort", onAbort, { once: true });
   socket.once("secureConnect", () => resolve({ socket, certificate: certificate() }));

@@ -25,11 +25,8 @@ export interface JoinOptions {
 export async function join(options: JoinOptions): Promise<EdgeIdentity> {
   const { server: address, proxy, token, nodeName, identityFile, signal } = options;
   const { clock = systemClock, log = silentLogger } = options;
-  const [, id, secret, pin] = /^skerry\.([a-z0-9]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})$/.exec(token.trim()) ?? [];
-  if (id === undefined || secret === undefined || pin === undefined) {
-    throw new Error("The token is not complete: copy all of what `./skerry token create` printed");
-  }
-  const { authority, session } = await pinnedAuthority({ address, proxy }, Buffer.from(pin, "base64url"), signal);
+  const { id, secret, pin } = parseToken(token);
+  const { authority, session } = await pinnedAuthority({ address, proxy }, pin, signal);
   return EdgeIdentity.create(identityFile, async (csr) => {
     const socket = await dialHub({ address, proxy, authority, identity: undefined, clock, log, session, signal });
     try {
@@ -39,6 +36,17 @@ export async function join(options: JoinOptions): Promise<EdgeIdentity> {
       socket.destroy();
     }
   });
+}
+
+/** The parts of a token. Throws an error that says what to do when it is not whole. */
+export function parseToken(token: string): { id: string; secret: string; pin: Buffer } {
+  const [, id, secret, pin] = /^skerry\.([a-z0-9]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})$/.exec(token.trim()) ?? [];
+  if (id === undefined || secret === undefined || pin === undefined) {
+    throw new Error(
+      "The token is not complete: copy all of what `./skerry token create` printed on the cloud's machine",
+    );
+  }
+  return { id, secret, pin: Buffer.from(pin, "base64url") };
 }
 
 /** Reads the CA over a connection that proves nothing: the pin does. With it comes a TLS session, which spares the next connection half its work. */
@@ -55,13 +63,16 @@ async function pinnedAuthority(
     const answer = (await exchange(socket, { method: "GET", path: CA_PATH }, signal)) as { authority?: unknown };
     authority = new X509Certificate(String(answer.authority));
   } catch (error) {
-    throw new NotTheHubError(`What answers at ${address.host}:${address.port} is no hub`, { cause: error });
+    throw new NotTheHubError(
+      `What answers at ${address.host}:${address.port} is no hub: name the cloud's link port (10000 unless it was given another)`,
+      { cause: error },
+    );
   } finally {
     socket.destroy();
   }
   const shown = createHash("sha256").update(authority.raw).digest();
   if (shown.length === pin.length && timingSafeEqual(shown, pin)) return { authority, session };
   throw new NotTheHubError(
-    `The hub at ${address.host}:${address.port} is of another cloud than the token: make the token on that cloud`,
+    `The hub at ${address.host}:${address.port} is of another cloud than the token: make the token on the machine of that cloud`,
   );
 }

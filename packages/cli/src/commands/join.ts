@@ -10,8 +10,8 @@ import { waitForEdge } from "../instance/health.ts";
 import { lockInstance } from "../instance/instance-lock.ts";
 import { type Instance } from "../instance/instance.ts";
 import { layoutOfCall } from "../instance/layout.ts";
-import { joinEdge, parseAddress } from "../instance/joining.ts";
-import { keepProxies } from "../instance/proxies.ts";
+import { checkToken, joinEdge, parseAddress } from "../instance/joining.ts";
+import { keepProxies, proxiesFile, restoreProxies } from "../instance/proxies.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { ensureSettings, readSettings } from "../instance/settings.ts";
 import { installNeeds, missingNeeds } from "../setup/packages.ts";
@@ -45,6 +45,8 @@ export const join: Command = {
       sample: false,
       hub: server,
     });
+    // Before anything is installed for it.
+    checkToken(token);
     const steps = new Steps(process.stdout);
     await steps.step("machine checked", async () => {
       const nowMs = systemClock.now();
@@ -61,13 +63,17 @@ export const join: Command = {
     await rm(layout.settings, { force: true });
     const instance: Instance = { layout, settings: await ensureSettings(layout, request) };
     const { nodeName } = instance.settings;
-    await keepProxies(layout, call.env);
+    const proxies = await proxiesFile(layout);
+    let hasOthers = false;
     try {
+      hasOthers = await keepProxies(layout, call.env);
       await steps.step(`joined ${server.host}:${server.port} as ${nodeName}`, () =>
         joinEdge(instance, server, token, call.signal),
       );
     } catch (error) {
-      for (const file of [layout.settings, layout.proxies]) await rm(file, { force: true });
+      await rm(layout.settings, { force: true });
+      // What a person wrote there is as it was, too.
+      if (hasOthers) await restoreProxies(layout, proxies);
       await removeEmptyFolders(layout);
       throw error;
     }

@@ -1,11 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { join } from "@skerry/agent";
+import { join, parseToken, type HubAddress } from "@skerry/agent";
 import { proxyFor, systemClock } from "@skerry/base";
 import type { Client } from "@skerry/client";
 import { createToken } from "@skerry/hub";
-import { UserError } from "../command.ts";
+import { UsageError, UserError } from "../command.ts";
 import type { Instance } from "./instance.ts";
 import { readProxies } from "./proxies.ts";
 import type { Layout } from "./layout.ts";
@@ -14,6 +14,15 @@ import type { Layout } from "./layout.ts";
 export async function createJoinToken(client: Client, layout: Layout, ttlMs: number): Promise<string> {
   const authority = new X509Certificate(await readFile(path.join(layout.cloudDir, "pki", "link-ca.crt")));
   return createToken(client, { ttlMs, authority, clock: systemClock });
+}
+
+/** Refuses a token that no cloud has made as it stands. */
+export function checkToken(token: string): void {
+  try {
+    parseToken(token);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
 }
 
 /** Makes this instance's machine a node of the cloud at an address. The same path for the edge beside the cloud and for one far away. */
@@ -28,8 +37,19 @@ export async function joinEdge(
     await join({ server, proxy, token, nodeName: settings.nodeName, identityFile: layout.identity, signal });
   } catch (error) {
     signal.throwIfAborted();
-    throw new UserError(`Cannot join ${server.host}:${server.port}: ${(error as Error).message}`, { cause: error });
+    throw new UserError(`Cannot join ${server.host}:${server.port}: ${whyNotJoined(error as Error, server)}`, {
+      cause: error,
+    });
   }
+}
+
+/** Why a join failed; where the network did, with what to look at. A hub that answers says by itself what to do. */
+export function whyNotJoined(error: Error, { host, port }: HubAddress): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === undefined) return error.message;
+  // Of a host with several addresses the failure of each is told, and of all of them nothing.
+  const message = error.message || (error instanceof AggregateError && String(error.errors[0]?.message)) || code;
+  return `${message}; is the cloud up, is ${port} its link port (10000 unless it was given another), and does ${host} lead to it from here?`;
 }
 
 /** `HOST:PORT`, `[V6]:PORT`, or a host alone with the usual port. */

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtempDisposable, readdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtempDisposable, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { layoutOf } from "./layout.ts";
-import { containerdProxies, keepProxies, problemsOfProxies, readProxies } from "./proxies.ts";
+import {
+  containerdProxies,
+  keepProxies,
+  problemsOfProxies,
+  proxiesFile,
+  readProxies,
+  restoreProxies,
+} from "./proxies.ts";
 
 const temporary = () => mkdtempDisposable(path.join(tmpdir(), "skerry-"));
 const settingsOf = (clusterCidr: string) => ({
@@ -78,5 +85,26 @@ describe("containerdProxies()", () => {
     assert.match(problem, /^HTTP_PROXY is no address of an HTTP proxy/);
     assert.doesNotMatch(problem, /secret/);
     assert.deepEqual(others, []);
+  });
+});
+
+describe("restoreProxies()", () => {
+  it("puts back, to the letter, what a person wrote, and nothing where nothing was", async () => {
+    await using folder = await temporary();
+    const layout = layoutOf(folder.path);
+    const nothing = await proxiesFile(layout);
+    await keepProxies(layout, { HTTPS_PROXY: "http://q:2" });
+    await restoreProxies(layout, nothing);
+    assert.deepEqual(await readdir(layout.configDir), []);
+
+    const text = "# mine\nHTTP_PROXY=http://me:secret@p:1\n";
+    await writeFile(layout.proxies, text);
+    const mine = await proxiesFile(layout);
+    for (const env of [{ HTTPS_PROXY: "http://q:2" }, { HTTP_PROXY: "" }]) {
+      assert.equal(await keepProxies(layout, env), true);
+      await restoreProxies(layout, mine);
+      assert.equal(await readFile(layout.proxies, "utf8"), text);
+      assert.equal((await stat(layout.proxies)).mode & 0o777, 0o600);
+    }
   });
 });

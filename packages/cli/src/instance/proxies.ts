@@ -15,15 +15,23 @@ const LOOPBACK = ["localhost", "127.0.0.0/8", "::1"];
 
 /** The proxies of an instance: what the environment of `up`, `join` or `edge start` said last, or a person wrote into the file. */
 export async function readProxies(layout: Layout): Promise<Proxies> {
-  let text: string;
-  try {
-    text = await readFile(layout.proxies, "utf8");
-  } catch (error) {
-    if (isMissingFile(error)) return NONE;
-    throw error;
-  }
+  const text = (await proxiesFile(layout))?.toString("utf8") ?? "";
   const lines = [...text.matchAll(/^([A-Za-z_]+)=(.*)$/gm)];
   return proxiesOf(Object.fromEntries(lines.map(([, name = "", value]) => [name, value]))) ?? NONE;
+}
+
+/** The file of proxies as it stands, to be put back by `restoreProxies`; undefined when there is none. */
+export async function proxiesFile(layout: Layout): Promise<Buffer | undefined> {
+  try {
+    return await readFile(layout.proxies);
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw error;
+  }
+}
+
+export async function restoreProxies(layout: Layout, before: Buffer | undefined): Promise<void> {
+  await (before ? writeFileAtomic(layout.proxies, before, { mode: 0o600 }) : rm(layout.proxies, { force: true }));
 }
 
 /**

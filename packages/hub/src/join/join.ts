@@ -86,8 +86,8 @@ export class Join {
     return new RefusedError(
       401,
       verdict === "expired"
-        ? "The token has expired: make another one with `./skerry token create`"
-        : "The token is not known to this cloud: make one with `./skerry token create` there",
+        ? "The token has expired: make another one with `./skerry token create` on the cloud's machine"
+        : "The token is not known to this cloud: make one with `./skerry token create` on the cloud's machine",
     );
   }
 
