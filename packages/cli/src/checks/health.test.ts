@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { writePidFile } from "@skerry/base";
-import type { Pod, PodStatus } from "@skerry/machinery/types";
+import type { Node, NodeStatus, Pod, PodStatus } from "@skerry/machinery/types";
 import { commandLine } from "../instance/command-line.ts";
 import { layoutOf, pidFileOf, type Layout } from "../instance/layout.ts";
 import type { Settings } from "../instance/settings.ts";
-import { lookAt, podProblems } from "./health.ts";
+import { lookAt, nodeProblems, podProblems } from "./health.ts";
 
 const settings: Settings = {
   id: "0a1b2c3d",
@@ -68,6 +68,30 @@ describe("lookAt()", () => {
       problems.map(({ what }) => what),
       ["The cloud is starting"],
     );
+  });
+});
+
+describe("nodeProblems()", () => {
+  const instance = { layout: layoutOf("/srv/edge-1"), settings };
+  const made = Date.parse("2026-01-01T00:00:00Z");
+  const node = (status: NodeStatus): Node => ({
+    metadata: { name: "n1", creationTimestamp: "2026-01-01T00:00:00Z" },
+    status,
+  });
+  const unknown = { conditions: [{ type: "Ready", status: "Unknown" }] };
+  const whats = (status: NodeStatus, ageMs: number): string[] =>
+    nodeProblems(node(status), instance, made + ageMs).map(({ what }) => what);
+
+  it("gives a node that has just joined a minute until its agent is heard of", () => {
+    for (const status of [{}, unknown]) {
+      assert.deepEqual(whats(status, 59_000), []);
+      assert.deepEqual(whats(status, 60_000), ["Node n1 is out of reach"]);
+    }
+  });
+
+  it("says at once that a node is out of reach which was heard of before, however new it is", () => {
+    const nodeInfo = { kubeletVersion: "v1" } as NonNullable<NodeStatus["nodeInfo"]>;
+    assert.deepEqual(whats({ ...unknown, nodeInfo }, 59_000), ["Node n1 is out of reach"]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { AgentStatus } from "@skerry/agent";
-import { isMissingFile } from "@skerry/base";
+import { isMissingFile, systemClock } from "@skerry/base";
 import { kinds, type Kind, type KubeObject } from "@skerry/machinery";
 import type { Node, Pod } from "@skerry/machinery/types";
 import { runningDaemon } from "../instance/control.ts";
@@ -75,14 +75,15 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
   }
 
   let status: AgentStatus | undefined;
+  let edgeStarts = false;
   if (edge) {
     try {
       status = await edgeStatus(layout);
       problems.push(...status.problems);
     } catch (error) {
-      const starting = isMissingFile(error);
+      edgeStarts = isMissingFile(error);
       problems.push({
-        what: starting
+        what: edgeStarts
           ? "The edge's agent is starting"
           : `The edge's agent does not answer: ${(error as Error).message}`,
         mend: ours("logs edge"),
@@ -90,7 +91,9 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
     }
   }
   problems.push(
-    ...nodes.flatMap((node) => nodeProblems(node, instance)),
+    ...nodes
+      .filter((node) => !(edgeStarts && node.metadata.name === settings.nodeName))
+      .flatMap((node) => nodeProblems(node, instance, systemClock.now())),
     ...pods.flatMap((pod) => podProblems(pod, instance)),
   );
   return {
@@ -109,11 +112,18 @@ export const problemsOf = async (instance: Instance, signal: AbortSignal): Promi
 const commandOn = (node: string | undefined, { layout, settings }: Instance, words: string): string =>
   node === settings.nodeName && settings.roles.includes("edge") ? commandLine(layout, words) : `./skerry ${words}`;
 
-function nodeProblems(node: Node, instance: Instance): Problem[] {
-  const { name } = node.metadata;
+/** How long a node may take from its joining until it is heard of: its agent starts meanwhile. */
+const FIRST_WORD_MS = 60_000;
+
+/** What is wrong with a node, at a time. */
+export function nodeProblems(node: Node, instance: Instance, now: number): Problem[] {
+  const { name, creationTimestamp } = node.metadata;
   const ready = node.status?.conditions?.find((condition) => condition.type === "Ready");
   if (ready?.status === "True") return [];
   if (ready?.status === "Unknown" || !ready) {
+    // One whose agent has never reported has no version either.
+    const isNew = !node.status?.nodeInfo && now - Date.parse(creationTimestamp ?? "") < FIRST_WORD_MS;
+    if (isNew) return [];
     return [
       {
         what: `Node ${name} is out of reach${ready?.lastTransitionTime ? ` since ${ready.lastTransitionTime}` : ""}`,
