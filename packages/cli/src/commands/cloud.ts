@@ -7,7 +7,7 @@ import { collectWhenIdle, logLevelOf, untilStopped } from "../daemons/life.ts";
 import { CONFIG_OPTIONS, configText, readConfig, requireConfig, withConfig } from "../instance/config-file.ts";
 import { layoutOfCall, logFileOf, pidFileOf } from "../instance/layout.ts";
 import { settingsRequest } from "../instance/request.ts";
-import { ensureSettings, readSettings } from "../instance/settings.ts";
+import { ensureSettings, readSettings, requireRole } from "../instance/settings.ts";
 import { VERSION } from "../version.ts";
 
 export const cloud: Command = {
@@ -24,6 +24,7 @@ export const cloud: Command = {
   run: async (asked) => {
     const layout = layoutOfCall(asked);
     const kept = await readSettings(layout);
+    if (kept) requireRole(layout, kept, "cloud");
     // One that is made already goes on with what its config file says rightly; what is made of it wrongly would stay.
     const goesOn = kept !== undefined && !asked.flag("print-config");
     const config = await (goesOn ? readConfig : requireConfig)(layout, kept);

@@ -10,7 +10,7 @@ import type { Daemon } from "../instance/layout.ts";
 import { refreshBundle } from "../program/bundle.ts";
 import type { Steps } from "../steps.ts";
 
-/** Runs both daemons as children, their logs on our output, until one ends or we are told to stop; for containers and debugging. */
+/** Runs the daemons of an instance as children, their logs on our output, until one ends or we are told to stop; for containers and debugging. */
 export async function runForeground(
   instance: Instance,
   call: Call,
@@ -38,10 +38,12 @@ export async function runForeground(
     await noteProcess(instance, daemon, child.pid ?? 0);
   };
   try {
-    await steps.step("cloud started", async () => {
-      await start(instance, "cloud");
-      await waitForCloud(instance, call.signal);
-    });
+    if (instance.settings.roles.includes("cloud")) {
+      await steps.step("cloud started", async () => {
+        await start(instance, "cloud");
+        await waitForCloud(instance, call.signal);
+      });
+    }
     await settle(start);
     const stopped = new Promise<undefined>((resolve) =>
       call.signal.addEventListener("abort", () => resolve(undefined), { once: true }),

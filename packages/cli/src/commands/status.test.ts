@@ -3,6 +3,7 @@ import { it } from "node:test";
 import type { AgentStatus } from "@skerry/agent";
 import type { Node, Pod } from "@skerry/machinery/types";
 import type { Look } from "../checks/health.ts";
+import type { Settings } from "../instance/settings.ts";
 import { screenOf } from "./status.ts";
 
 const node = (name: string, status: string): Node => ({
@@ -54,20 +55,30 @@ const look: Look = {
   problems: [],
 };
 
+const settings: Settings = {
+  id: "0a1b2c3d",
+  roles: ["cloud", "edge"],
+  apiPort: 6443,
+  linkPort: 10_000,
+  clusterCidr: "10.42.0.0/16",
+  nodeName: "n1",
+  sample: false,
+};
+
 /** The words of each line. */
 const rowsOf = (screen: string): string[][] => screen.split("\n").map((line) => line.trim().split(/ {2,}/));
 
 it("screenOf() shows how many containers are ready of how many, whether the cloud tells or the edge alone", () => {
   const header = ["NAMESPACE", "POD", "READY", "PHASE", "RESTARTS", "AGE", "NODE"];
   for (const answers of [true, false]) {
-    const rows = rowsOf(screenOf({ ...look, cloud: { ...look.cloud, answers } }, 0));
+    const rows = rowsOf(screenOf({ ...look, cloud: { ...look.cloud, answers } }, settings, 0));
     const at = rows.findIndex((row) => row.join() === header.join());
     assert.deepEqual(rows[at + 1]?.slice(0, 5), ["default", "web", "1/2", "Running", "3"], `cloud answers: ${answers}`);
   }
 });
 
 it("screenOf() says of nodes what kubectl says", () => {
-  const rows = rowsOf(screenOf(look, 0));
+  const rows = rowsOf(screenOf(look, settings, 0));
   const at = rows.findIndex(([first]) => first === "NODE");
   assert.equal(rows[at]?.[1], "STATUS");
   assert.deepEqual(
@@ -78,4 +89,23 @@ it("screenOf() says of nodes what kubectl says", () => {
       ["n3", "Unknown"],
     ],
   );
+});
+
+it("screenOf() says of an edge alone where its cloud is, and shows no nodes, which only that knows", () => {
+  const cloud = { running: false, pid: undefined, answers: false };
+  const hub = { host: "cloud.example", port: 10_000 };
+  const screen = screenOf({ ...look, cloud, nodes: [], pods: [] }, { ...settings, roles: ["edge"], hub }, 0);
+  const [first, second, ...rest] = rowsOf(screen);
+  assert.deepEqual(first, ["cloud", "is elsewhere, at cloud.example:10000"]);
+  assert.deepEqual(second, ["edge", "runs, process 2"]);
+  assert.ok(!rest.some(([word]) => word === "NODE"), screen);
+  assert.ok(
+    rest.some(([namespace, pod]) => namespace === "default" && pod === "web"),
+    screen,
+  );
+});
+
+it("screenOf() says nothing of an edge where the instance is a cloud alone", () => {
+  const edge = { running: false, pid: undefined, status: undefined };
+  assert.doesNotMatch(screenOf({ ...look, edge }, { ...settings, roles: ["cloud"] }, 0), /^edge/m);
 });

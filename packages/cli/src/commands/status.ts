@@ -3,6 +3,7 @@ import { humanDuration } from "@skerry/machinery";
 import { lookAt, type Look } from "../checks/health.ts";
 import { UsageError, type Command } from "../command.ts";
 import { requireInstance } from "../instance/instance.ts";
+import { hubText, type Settings } from "../instance/settings.ts";
 import { table } from "../table.ts";
 
 export const status: Command = {
@@ -14,7 +15,9 @@ export const status: Command = {
     if (output !== undefined && output !== "json") throw new UsageError(`-o takes json, not "${output}"`);
     const instance = await requireInstance(call);
     const look = await lookAt(instance, call.signal);
-    console.log(output === "json" ? JSON.stringify(summaryOf(look), undefined, 2) : screenOf(look, Date.now()));
+    console.log(
+      output === "json" ? JSON.stringify(summaryOf(look), undefined, 2) : screenOf(look, instance.settings, Date.now()),
+    );
     return look.problems.length === 0 ? 0 : 1;
   },
 };
@@ -47,28 +50,32 @@ function summaryOf({ cloud, edge, nodes, pods, problems }: Look): object {
 }
 
 /** What people see. READY is always how many containers of a pod are ready, of how many. */
-export function screenOf({ cloud, edge, nodes, pods, problems }: Look, now: number): string {
+export function screenOf({ cloud, edge, nodes, pods, problems }: Look, settings: Settings, now: number): string {
   const age = (time: string | undefined): string => (time === undefined ? "?" : humanDuration(now - Date.parse(time)));
   const link = edge.status?.link;
+  const hasCloud = settings.roles.includes("cloud");
+  const cloudRuns = cloud.answers ? `runs, process ${cloud.pid}` : `process ${cloud.pid}, does not answer`;
+  const linkText = link
+    ? `, link ${link.state === "connected" ? "up" : `down (${link.state})`}${link.since ? ` for ${age(link.since)}` : ""}`
+    : "";
+  const nodeTable = table(
+    ["NODE", "STATUS", "PODS", "AGE", "VERSION"],
+    nodes.map((node) => [
+      node.metadata.name ?? "",
+      { True: "Ready", False: "NotReady" }[readyOf(node)] ?? "Unknown",
+      String(pods.filter((pod) => pod.spec?.nodeName === node.metadata.name).length),
+      age(node.metadata.creationTimestamp),
+      node.status?.nodeInfo?.kubeletVersion ?? "",
+    ]),
+  );
   const lines = [
-    `cloud  ${cloud.running ? (cloud.answers ? `runs, process ${cloud.pid}` : `process ${cloud.pid}, does not answer`) : "is stopped"}`,
-    `edge   ${edge.running ? `runs, process ${edge.pid}` : "is stopped"}${
-      link
-        ? `, link ${link.state === "connected" ? "up" : `down (${link.state})`}${link.since ? ` for ${age(link.since)}` : ""}`
-        : ""
-    }`,
+    `cloud  ${hasCloud ? (cloud.running ? cloudRuns : "is stopped") : `is elsewhere, at ${hubText(settings)}`}`,
+    ...(settings.roles.includes("edge")
+      ? [`edge   ${edge.running ? `runs, process ${edge.pid}` : "is stopped"}${linkText}`]
+      : []),
     "",
-    ...table(
-      ["NODE", "STATUS", "PODS", "AGE", "VERSION"],
-      nodes.map((node) => [
-        node.metadata.name ?? "",
-        { True: "Ready", False: "NotReady" }[readyOf(node)] ?? "Unknown",
-        String(pods.filter((pod) => pod.spec?.nodeName === node.metadata.name).length),
-        age(node.metadata.creationTimestamp),
-        node.status?.nodeInfo?.kubeletVersion ?? "",
-      ]),
-    ),
-    "",
+    // Only the cloud knows of nodes.
+    ...(hasCloud ? [...nodeTable, ""] : []),
     ...table(
       ["NAMESPACE", "POD", "READY", "PHASE", "RESTARTS", "AGE", "NODE"],
       cloud.answers

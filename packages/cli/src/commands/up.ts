@@ -8,21 +8,21 @@ import { UserError, type Call, type Command } from "../command.ts";
 import { hardProblems, refuse } from "../checks/machine.ts";
 import { conflictOf, hostRoutes } from "../instance/cluster-cidr.ts";
 import { CONFIG_OPTIONS, requireConfig, withConfig } from "../instance/config-file.ts";
-import { runningDaemon, startInstanceDaemon, stopInstanceDaemon } from "../instance/control.ts";
+import { runningDaemon, startInstanceDaemon, stopForProxies, stopInstanceDaemon } from "../instance/control.ts";
 import { edgeStatus, waitForCloud, waitForEdge } from "../instance/health.ts";
 import { commandLine } from "../instance/command-line.ts";
 import { lockInstance } from "../instance/instance-lock.ts";
 import { type Instance } from "../instance/instance.ts";
 import { layoutOfCall, type Layout } from "../instance/layout.ts";
-import { keepProxies } from "../instance/proxies.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
-import { ensureSettings, readSettings, type SettingsRequest } from "../instance/settings.ts";
+import { ensureSettings, hubText, readSettings, type SettingsRequest } from "../instance/settings.ts";
 import { createJoinToken, joinEdge } from "../instance/joining.ts";
 import { createSample, SAMPLE_NAME, sampleProgress } from "../sample.ts";
 import { whyNoKubectl } from "../setup/kubectl.ts";
 import { installNeeds, missingNeeds } from "../setup/packages.ts";
 import { Steps } from "../steps.ts";
+import { OTHER_PROXIES } from "./daemon.ts";
 import { runForeground } from "./foreground.ts";
 
 /** How long what is waited for may stand still. A slow machine takes longer for all of it, but goes on from one state to the next. */
@@ -34,6 +34,7 @@ export const up: Command = {
   name: "up",
   summary: "Start cloud and edge on this machine, with a small sample; again, it says what runs and changes nothing.",
   details:
+    "An instance that is made already is brought back as it is: one that joined a cloud elsewhere as an edge alone.\n" +
     "What is missing is installed first, saying so before. The daemons stay when this returns: as systemd units where\n" +
     "systemd runs, otherwise in sessions of their own.",
   options: {
@@ -42,32 +43,32 @@ export const up: Command = {
     "cluster-cidr": CONFIG_OPTIONS["cluster-cidr"],
     "node-name": CONFIG_OPTIONS["node-name"],
     "no-sample": { type: "boolean", summary: "Leave the sample out" },
-    foreground: { type: "boolean", summary: "Stay, with both daemons in this process group; stop with Ctrl-C" },
+    foreground: { type: "boolean", summary: "Stay, with the daemons in this process group; stop with Ctrl-C" },
   },
   run: async (call) => {
     const layout = layoutOfCall(call);
     using lock = lockInstance(layout, "up");
     const steps = new Steps(process.stdout);
     const kept = await readSettings(layout);
-    const request = settingsRequest(withConfig(call, await requireConfig(layout, kept)), {
-      roles: ["cloud", "edge"],
-      sample: !call.flag("no-sample"),
-    });
+    const config = await requireConfig(layout, kept);
+    const roles = kept?.roles ?? ["cloud", "edge"];
     const before = kept && { layout, settings: kept };
-    if (before && (await runningDaemon(before, "cloud")) && (await runningDaemon(before, "edge"))) {
+    const isEdgeAlone = before !== undefined && !roles.includes("cloud");
+    if (isEdgeAlone) refuseForEdgeAlone(before, call);
+    // What the file may say of a cloud is nothing to an edge alone.
+    const said = isEdgeAlone ? call : withConfig(call, config);
+    const request = settingsRequest(said, { roles, sample: !call.flag("no-sample") });
+    if (before && (await runsWhole(before))) {
       refuseOtherPorts(before, request);
       const instance = { layout, settings: await ensureSettings(layout, request) };
       steps.note(`This instance runs already (${layout.dataDir})`);
-      if (await keepProxies(layout, call.env)) {
-        steps.note("The proxies are others than before, so the edge is started again with them; pods go on");
-        await stopInstanceDaemon(instance, "edge");
-      }
+      if (await stopForProxies(instance, call.env)) steps.note(OTHER_PROXIES);
       // Processes that live are not yet an instance that works: an earlier start may have been interrupted.
       await settle(instance, call, steps);
       return 0;
     }
     await steps.step("machine checked", () => checkMachine(layout, request, before));
-    const missing = missingNeeds();
+    const missing = roles.includes("edge") ? missingNeeds() : [];
     if (missing.length > 0) {
       const names = missing.map((need) => need.package).join(" ");
       steps.note(`Installing with apt-get, because they are missing: ${names}`);
@@ -75,7 +76,7 @@ export const up: Command = {
     }
     if (!kept && request.clusterCidr !== undefined) await checkPodNetwork(request.clusterCidr);
     const instance: Instance = { layout, settings: await ensureSettings(layout, request) };
-    await keepProxies(layout, call.env);
+    if (await stopForProxies(instance, call.env)) steps.note(OTHER_PROXIES);
     if (!kept && instance.settings.clusterCidr !== "10.42.0.0/16" && request.clusterCidr === undefined) {
       steps.note(
         `Pods get addresses from ${instance.settings.clusterCidr}, because 10.42.0.0/16 is taken on this machine`,
@@ -88,20 +89,71 @@ export const up: Command = {
         lock[Symbol.dispose]();
       });
     }
-    await steps.step("cloud started", async () => {
-      await startInstanceDaemon(instance, "cloud");
-      await waitForCloud(instance, call.signal);
-    });
-    await giveToCaller(layout.kubeconfig, call.env);
+    if (roles.includes("cloud")) {
+      await steps.step("cloud started", async () => {
+        await startInstanceDaemon(instance, "cloud");
+        await waitForCloud(instance, call.signal);
+      });
+      await giveToCaller(layout.kubeconfig, call.env);
+    }
     await settle(instance, call, steps);
     return 0;
   },
 };
 
-/** Everything after the cloud answers: the edge joins and starts, the node is Ready, the sample runs. */
+/** Everything after the cloud answers, as far as the instance has it: the edge joins and starts, the node is Ready, the sample runs. */
 async function settle(instance: Instance, call: Call, steps: Steps, startEdge = startInstanceDaemon): Promise<void> {
   const { layout, settings } = instance;
+  if (!settings.roles.includes("cloud")) return settleEdgeAlone(instance, call, steps, startEdge);
   await using client = await adminClient(layout);
+  if (settings.roles.includes("edge")) await settleNode(instance, client, call, steps, startEdge);
+  if (settings.sample) await settleSample(layout, client, call.signal, steps);
+  steps.note(`Everything runs after ${steps.elapsed}`);
+  const noKubectl = whyNoKubectl(instance.layout, call.env);
+  if (noKubectl !== undefined) steps.note(noKubectl);
+  printClosing(instance);
+}
+
+/** The edge of a cloud elsewhere runs and is in order; pods go on whether that cloud answers or not, so this is only said. */
+async function settleEdgeAlone(
+  instance: Instance,
+  call: Call,
+  steps: Steps,
+  startEdge: typeof startInstanceDaemon,
+): Promise<void> {
+  const { layout, settings } = instance;
+  await steps.step("edge started", async () => {
+    await startEdge(instance, "edge");
+    await waitForEdge(instance, call.signal);
+  });
+  const away = await steps.step("edge asked for its cloud", async () => {
+    let problem: string | undefined;
+    await until(layout, call.signal, "the edge is not in order", async () => {
+      const { link, problems } = await edgeStatus(layout);
+      problem = link?.problem;
+      if (problem !== undefined) return true;
+      if (!link?.isSynced) return "its link is not in step yet";
+      return problems.length === 0 || problems.map(({ what }) => what).join("; ");
+    });
+    return problem;
+  });
+  const cloud = `the cloud at ${hubText(settings)}`;
+  steps.note(
+    away === undefined
+      ? `Everything runs after ${steps.elapsed}; node ${settings.nodeName} is linked to ${cloud}`
+      : `The edge runs, but is not linked to ${cloud}: ${away}. Its pods go on, and it dials again by itself; see ${commandLine(layout, "status")}`,
+  );
+}
+
+/** The edge beside the cloud has joined and runs, and its node is Ready. */
+async function settleNode(
+  instance: Instance,
+  client: Client,
+  call: Call,
+  steps: Steps,
+  startEdge: typeof startInstanceDaemon,
+): Promise<void> {
+  const { layout, settings } = instance;
   if (await isRevoked(client, layout, call.signal)) {
     steps.note(`Node ${settings.nodeName} was deleted from the cloud beside it, so this machine joins it again`);
     await stopInstanceDaemon(instance, "edge");
@@ -126,29 +178,26 @@ async function settle(instance: Instance, call: Call, steps: Steps, startEdge = 
       return nodeState(client, settings.nodeName, call.signal);
     }),
   );
-  if (settings.sample) {
-    await steps.step(`sample ${SAMPLE_NAME} runs`, async () => {
-      if (!existsSync(layout.sampleMark)) {
-        await createSample(client, call.signal);
-        await writeFileAtomic(layout.sampleMark, "");
-      }
-      await until(layout, call.signal, `the sample ${SAMPLE_NAME} does not run`, async () => {
-        const progress = await sampleProgress(client, call.signal);
-        const pods = (await edgeStatus(layout)).pods.filter(({ name }) => name.startsWith(`${SAMPLE_NAME}-`));
-        const [late, ...others] = pods.filter(({ ready }) => !ready);
-        // How many are late is part of it: one that got ready is progress, whichever is named.
-        if (late)
-          return `pod ${late.name} is ${late.reason || late.phase}${others.length > 0 ? `, and ${others.length} more are not ready` : ""}`;
-        return !progress || progress.available >= progress.wanted
-          ? true
-          : `${progress.available} of ${progress.wanted} pods are available`;
-      });
+}
+
+async function settleSample(layout: Layout, client: Client, signal: AbortSignal, steps: Steps): Promise<void> {
+  await steps.step(`sample ${SAMPLE_NAME} runs`, async () => {
+    if (!existsSync(layout.sampleMark)) {
+      await createSample(client, signal);
+      await writeFileAtomic(layout.sampleMark, "");
+    }
+    await until(layout, signal, `the sample ${SAMPLE_NAME} does not run`, async () => {
+      const progress = await sampleProgress(client, signal);
+      const pods = (await edgeStatus(layout)).pods.filter(({ name }) => name.startsWith(`${SAMPLE_NAME}-`));
+      const [late, ...others] = pods.filter(({ ready }) => !ready);
+      // How many are late is part of it: one that got ready is progress, whichever is named.
+      if (late)
+        return `pod ${late.name} is ${late.reason || late.phase}${others.length > 0 ? `, and ${others.length} more are not ready` : ""}`;
+      return !progress || progress.available >= progress.wanted
+        ? true
+        : `${progress.available} of ${progress.wanted} pods are available`;
     });
-  }
-  steps.note(`Everything runs after ${steps.elapsed}`);
-  const noKubectl = whyNoKubectl(instance.layout, call.env);
-  if (noKubectl !== undefined) steps.note(noKubectl);
-  printClosing(instance);
+  });
 }
 
 /** Through sudo, the kubeconfig belongs to whoever called it: kubectl needs no root. */
@@ -168,6 +217,28 @@ async function isRevoked(client: Client, layout: Layout, signal: AbortSignal): P
     if (isNotFound(error)) return true;
     throw error;
   }
+}
+
+/** Whether every daemon of an instance runs. */
+async function runsWhole(instance: Instance): Promise<boolean> {
+  const running = await Promise.all(instance.settings.roles.map((role) => runningDaemon(instance, role)));
+  return running.every((each) => each !== undefined);
+}
+
+/** Refuses what is asked of a cloud where there is none, and an edge that has not joined its own. */
+function refuseForEdgeAlone({ layout, settings }: Instance, call: Call): void {
+  for (const name of ["api-port", "link-port", "cluster-cidr"]) {
+    const source = call.source(name);
+    if (source === undefined) continue;
+    throw new UserError(
+      `${source} concerns a cloud, but the instance in ${layout.dataDir} is an edge of the one at ${hubText(settings)}; ` +
+        "leave it out, or make a cloud with another --data-dir",
+    );
+  }
+  if (existsSync(layout.identity)) return;
+  throw new UserError(
+    `This machine has not joined the cloud at ${hubText(settings)} yet; join it with ${commandLine(layout, "join HOST:PORT TOKEN")}`,
+  );
 }
 
 /** A daemon that runs keeps its ports. */

@@ -20,6 +20,7 @@ import { refreshBundle } from "../program/bundle.ts";
 import { daemonCommand, daemonEnvironment } from "./daemon-command.ts";
 import type { Instance } from "./instance.ts";
 import { logFileOf, pidFileOf, type Daemon } from "./layout.ts";
+import { keepProxies } from "./proxies.ts";
 import { unitName, unitText } from "./units.ts";
 
 const run = promisify(execFile);
@@ -71,6 +72,16 @@ export async function stopInstanceDaemon(instance: Instance, daemon: Daemon): Pr
     await systemctl("daemon-reload");
   }
   await stopDaemon(pidFileOf(instance.layout, daemon));
+}
+
+/**
+ * Keeps the proxies that an environment names, and stops an edge that runs with others, so that it is started again with these. Resolves with whether
+ * it did.
+ */
+export async function stopForProxies(instance: Instance, env: NodeJS.ProcessEnv): Promise<boolean> {
+  if (!(await keepProxies(instance.layout, env)) || !(await runningDaemon(instance, "edge"))) return false;
+  await stopInstanceDaemon(instance, "edge");
+  return true;
 }
 
 /** SIGKILL to that one process: what a crash does. */

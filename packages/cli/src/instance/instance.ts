@@ -1,7 +1,7 @@
 import { UserError, type Call } from "../command.ts";
 import { commandLine } from "./command-line.ts";
 import { layoutOfCall, type Layout } from "./layout.ts";
-import { readSettings, type Settings } from "./settings.ts";
+import { readSettings, requireRole, type Settings } from "./settings.ts";
 
 /** One instance: where its files are, and what was decided for it. */
 export interface Instance {
@@ -25,8 +25,6 @@ export async function requireInstance(call: Call, role?: "cloud" | "edge"): Prom
       `There is no instance in ${layout.dataDir}; make one with ${commandLine(layout, "up")}, or name another with --data-dir`,
     );
   }
-  if (role && !instance.settings.roles.includes(role)) {
-    throw new UserError(`The instance in ${instance.layout.dataDir} runs no ${role}`);
-  }
+  if (role) requireRole(instance.layout, instance.settings, role);
   return instance;
 }

@@ -28,6 +28,12 @@ export interface Settings {
 /** Where the edge of an instance dials to: the cloud beside it, or the one it joined. */
 export const hubOf = ({ hub, linkPort }: Settings): HubAddress => hub ?? { host: "127.0.0.1", port: linkPort };
 
+/** The same in words. */
+export function hubText(settings: Settings): string {
+  const { host, port } = hubOf(settings);
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 export interface SettingsRequest {
   roles: Settings["roles"];
   apiPort?: number;
@@ -62,6 +68,17 @@ export async function readSettings(layout: Layout): Promise<Settings | undefined
   }
 }
 
+/** Refuses what concerns a part that the instance does not have. */
+export function requireRole(layout: Layout, settings: Settings, role: "cloud" | "edge"): void {
+  if (settings.roles.includes(role)) return;
+  throw new UserError(
+    role === "cloud"
+      ? `The instance in ${layout.dataDir} is an edge of the cloud at ${hubText(settings)} and runs no cloud; ` +
+          "do this on that cloud's machine, or name another instance with --data-dir"
+      : `The instance in ${layout.dataDir} is a cloud alone and runs no edge; name another instance with --data-dir`,
+  );
+}
+
 /** Refuses a folder that holds what is not an instance's: `down -v` must be able to tell what is ours. */
 async function checkFolder(layout: Layout): Promise<void> {
   const names = await readdir(layout.dataDir).catch((error: unknown) => {
@@ -81,6 +98,7 @@ async function checkFolder(layout: Layout): Promise<void> {
 export async function ensureSettings(layout: Layout, request: SettingsRequest): Promise<Settings> {
   const kept = await readSettings(layout);
   if (kept) {
+    for (const role of request.roles) requireRole(layout, kept, role);
     const asked = { "cluster-cidr": request.clusterCidr, "node-name": request.nodeName };
     for (const [name, value] of Object.entries(asked)) {
       if (value === undefined) continue;
