@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtempDisposable, readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { lstat, mkdir, mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
+import { isMissingFile, namesIn } from "@skerry/base";
 import { eventually } from "@skerry/base/testing";
 import { HttpProxy } from "../http-proxy.ts";
 import { Machine } from "./machine.ts";
@@ -54,12 +55,18 @@ class MachineProxy implements AsyncDisposable {
 /** Files of an instance that others than root may read, and that hold a text. */
 async function readableWith(text: string, dir: string): Promise<string[]> {
   const found: string[] = [];
-  for (const entry of await readdir(dir, { withFileTypes: true, recursive: true })) {
-    const file = path.join(entry.parentPath, entry.name);
-    const { mode, size } = await stat(file);
-    // Namespaces are mounted as files that cannot be read, and are empty.
-    if (!entry.isFile() || size === 0 || (mode & 0o044) === 0) continue;
-    if ((await readFile(file)).includes(text)) found.push(file);
+  for (const name of await namesIn(dir)) {
+    const file = path.join(dir, name);
+    try {
+      const kind = await lstat(file);
+      if (kind.isDirectory()) found.push(...(await readableWith(text, file)));
+      // Namespaces are mounted as files that cannot be read, and are empty.
+      if (!kind.isFile() || kind.size === 0 || (kind.mode & 0o044) === 0) continue;
+      if ((await readFile(file)).includes(text)) found.push(file);
+    } catch (error) {
+      // Those who run go on: what was there may be gone, such as a part of an image that was being pulled.
+      if (!isMissingFile(error)) throw error;
+    }
   }
   return found;
 }
