@@ -258,7 +258,12 @@ function lostBeforeStart(facts: PodFacts, pod: Pod, observed: ObservedPod, now: 
   return lost;
 }
 
+/** Whether the runtime gave the start up because its caller went away: that was an agent's end, not the container's. */
+const wasCutOff = ({ reason, message }: Ended): boolean =>
+  reason === "StartError" && message.includes("context canceled");
+
 function nextBackoff(before: ContainerFacts, ended: Ended): number {
+  if (wasCutOff(ended)) return before.backoffMs;
   // One that never started has no time to count from.
   const ranMs = ended.startedAtMs > 0 ? ended.finishedAtMs - ended.startedAtMs : 0;
   if (before.backoffMs === 0 || ranMs > CRASH_BACKOFF.forgottenAfterMs) return CRASH_BACKOFF.initialMs;

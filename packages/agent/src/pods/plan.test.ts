@@ -257,6 +257,23 @@ describe("planPod() after a container ended", () => {
     assert.equal(facts.containers["main"]?.backoffMs, 10_000);
   });
 
+  it("takes no start that was cut off with the agent for a crash", () => {
+    const pod = podOf();
+    const cutOff = { reason: "StartError", message: "failed to start containerd task: context canceled: unknown" };
+    const refused = { reason: "StartError", message: "failed to start containerd task: no such file" };
+    const waits = [cutOff, cutOff, refused, cutOff].reduce(
+      ({ facts, seen }, why, attempt) => {
+        const ended = exited(pod, 128, { attempt, ...why });
+        const next = absorb(facts, pod, { ...nothing, sandboxes: [sandbox()], containers: [ended] }, at());
+        const again = instance(pod, { attempt: attempt + 1 });
+        const after = absorb(next, pod, { ...nothing, sandboxes: [sandbox()], containers: [again] }, at());
+        return { facts: next, seen: [...seen, after.containers["main"]?.backoffMs] };
+      },
+      { facts: newFacts(pod, at()), seen: [] as (number | undefined)[] },
+    ).seen;
+    assert.deepEqual(waits, [0, 0, 10_000, 10_000]);
+  });
+
   const crashedTwice = (pod: Pod): PodFacts =>
     remember(
       pod,
