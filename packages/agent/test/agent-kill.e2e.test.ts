@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir } from "node:fs/promises";
+import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { it } from "node:test";
 import { eventually } from "@skerry/base/testing";
 import { loadMachine } from "../src/testing.ts";
-import { Cloud, generator } from "./cloud-of-one.ts";
+import { AGENT_LOG, Cloud, generator } from "./cloud-of-one.ts";
 import { EdgeSandbox } from "./edge-sandbox.ts";
 
 /** How many times the agent is killed. */
@@ -76,11 +76,16 @@ it(`an agent over containerd that is killed ${CONTAINERD_KILLS} times runs nothi
     [...cloud.wanted.values()].every((one) => !one.deleted) &&
     String(cloud.last.running?.toSorted()) === String(living());
   // A start that dies with its agent may count as a crash, and several in a row wait for 10, 20, 40 and 80 s.
-  await eventually(isAsWanted, { what: "what is wanted to run", timeoutMs: 180_000 }).catch((error: unknown) => {
+  await eventually(isAsWanted, { what: "what is wanted to run", timeoutMs: 180_000 }).catch(async (error: unknown) => {
     const { wanted, last, isHeard } = cloud;
-    throw new Error(`${String(error)}: ${JSON.stringify({ isHeard, last, wanted: [...wanted.values()] })}`, {
-      cause: error,
-    });
+    const runtime = {
+      sandboxes: await containerd.runtime.listSandboxes(signal),
+      containers: await containerd.runtime.listContainers(signal),
+    };
+    const said = (await readFile(path.join(cloud.folder, AGENT_LOG), "utf8")).slice(-8_192);
+    const seen = { isHeard, last, wanted: [...wanted.values()], runtime };
+    const text = JSON.stringify(seen, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
+    throw new Error(`${String(error)}: ${text}\n${said}`, { cause: error });
   });
   const sandboxes = await containerd.runtime.listSandboxes(signal);
   assert.deepEqual(sandboxes.map((one) => one.podUid).toSorted(), living());

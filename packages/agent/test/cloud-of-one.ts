@@ -7,6 +7,9 @@ import path from "node:path";
 import { projectionHash } from "@skerry/wire";
 import { HELLO_IMAGE, type PrivateContainerdOptions } from "../src/index.ts";
 
+/** What a killed agent says of real containers, in its folder. */
+export const AGENT_LOG = "agent.log";
+
 interface Told {
   ready?: boolean;
   acknowledged?: number;

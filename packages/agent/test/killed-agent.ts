@@ -3,6 +3,7 @@
  * wants. It answers once that is committed, as the link acknowledges.
  */
 import path from "node:path";
+import { createLogger } from "@skerry/base";
 import type { StateChange } from "@skerry/wire";
 import {
   Agent,
@@ -12,6 +13,7 @@ import {
   type PrivateContainerdOptions,
 } from "../src/index.ts";
 import { FakeRuntime, noCgroups, noMounts } from "../src/testing.ts";
+import { AGENT_LOG } from "./cloud-of-one.ts";
 
 interface Order {
   serial: number;
@@ -33,7 +35,8 @@ function fakeMachine(): AgentOptions {
 function realMachine(options: PrivateContainerdOptions): AgentOptions {
   const { runtime } = new PrivateContainerd(options);
   const { instance } = options;
-  return { dataDir, nodeName: "n1", runtime, cgroups: linuxCgroups({ instance, driver: "cgroupfs" }) };
+  const log = createLogger({ name: "agent", level: "warn", file: path.join(dataDir, AGENT_LOG) });
+  return { dataDir, nodeName: "n1", runtime, cgroups: linuxCgroups({ instance, driver: "cgroupfs" }), log };
 }
 
 const agent = new Agent(place ? realMachine(place) : fakeMachine());
