@@ -252,3 +252,7 @@ export const deleted = (pod: Pod, graceSeconds = 30): Pod => ({
     deletionGracePeriodSeconds: graceSeconds,
   },
 });
+
+/** What was last reported of a container. */
+export const containerOf = (edge: EdgeFixture, wanted: Pod, name = "main") =>
+  edge.reported(wanted)?.status.containerStatuses?.find((one) => one.name === name);
