@@ -8,17 +8,9 @@ import type { Node, NodeStatus, Pod, PodStatus } from "@skerry/machinery/types";
 import { commandLine } from "../instance/command-line.ts";
 import { layoutOf, pidFileOf, type Layout } from "../instance/layout.ts";
 import type { Settings } from "../instance/settings.ts";
+import { TEST_SETTINGS as settings } from "../instance/test-settings.ts";
 import { lookAt, nodeProblems, podProblems } from "./health.ts";
 
-const settings: Settings = {
-  id: "0a1b2c3d",
-  roles: ["cloud", "edge"],
-  apiPort: 6443,
-  linkPort: 10_000,
-  clusterCidr: "10.42.0.0/16",
-  nodeName: "n1",
-  sample: false,
-};
 const never = new AbortController().signal;
 
 async function temporaryLayout(): Promise<AsyncDisposable & { layout: Layout }> {

@@ -3,7 +3,7 @@ import { it } from "node:test";
 import type { AgentStatus } from "@skerry/agent";
 import type { Node, Pod } from "@skerry/machinery/types";
 import type { Look } from "../checks/health.ts";
-import type { Settings } from "../instance/settings.ts";
+import { TEST_SETTINGS as settings } from "../instance/test-settings.ts";
 import { screenOf } from "./status.ts";
 
 const node = (name: string, status: string): Node => ({
@@ -53,16 +53,6 @@ const look: Look = {
   nodes: [node("n1", "True"), node("n2", "False"), node("n3", "Unknown")],
   pods: [pod],
   problems: [],
-};
-
-const settings: Settings = {
-  id: "0a1b2c3d",
-  roles: ["cloud", "edge"],
-  apiPort: 6443,
-  linkPort: 10_000,
-  clusterCidr: "10.42.0.0/16",
-  nodeName: "n1",
-  sample: false,
 };
 
 /** The words of each line. */

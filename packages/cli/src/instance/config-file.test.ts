@@ -13,6 +13,7 @@ import { configText, parseConfig, readConfig, requireConfig, withConfig } from "
 import { layoutOf, type Layout } from "./layout.ts";
 import { settingsRequest } from "./request.ts";
 import { ensureSettings, type Settings } from "./settings.ts";
+import { TEST_SETTINGS as settings } from "./test-settings.ts";
 
 const SKERRY = fileURLToPath(new URL("../../../../bin/skerry.ts", import.meta.url));
 const never = new AbortController().signal;
@@ -27,16 +28,6 @@ async function temporary(config: string): Promise<AsyncDisposable & { layout: La
 
 const called = async (layout: Layout, words: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Call> =>
   withConfig(parseCall(cloud, words, env, never), await requireConfig(layout, undefined));
-
-const settings: Settings = {
-  id: "0a1b2c3d",
-  roles: ["cloud", "edge"],
-  apiPort: 6443,
-  linkPort: 10_000,
-  clusterCidr: "10.42.0.0/16",
-  nodeName: "n1",
-  sample: false,
-};
 
 /** Takes what no option may be: how a file is read is one thing, what may stand in it another. */
 const anyValue = (): void => {};
