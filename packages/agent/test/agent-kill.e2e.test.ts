@@ -75,18 +75,19 @@ it(`an agent over containerd that is killed ${CONTAINERD_KILLS} times runs nothi
     cloud.isHeard &&
     [...cloud.wanted.values()].every((one) => !one.deleted) &&
     String(cloud.last.running?.toSorted()) === String(living());
-  // A start that dies with its agent may count as a crash, and several in a row wait for 10, 20, 40 and 80 s.
+  const lastStart = performance.now();
   await eventually(isAsWanted, { what: "what is wanted to run", timeoutMs: 180_000 }).catch(async (error: unknown) => {
     const { wanted, last, isHeard } = cloud;
     const runtime = {
       sandboxes: await containerd.runtime.listSandboxes(signal),
       containers: await containerd.runtime.listContainers(signal),
     };
-    const said = (await readFile(path.join(cloud.folder, AGENT_LOG), "utf8")).slice(-8_192);
+    const said = (await readFile(path.join(cloud.folder, AGENT_LOG), "utf8")).slice(-32_768);
     const seen = { isHeard, last, wanted: [...wanted.values()], runtime };
     const text = JSON.stringify(seen, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
     throw new Error(`${String(error)}: ${text}\n${said}`, { cause: error });
   });
+  t.diagnostic(`settled ${Math.round((performance.now() - lastStart) / 1000)} s after the last start`);
   const sandboxes = await containerd.runtime.listSandboxes(signal);
   assert.deepEqual(sandboxes.map((one) => one.podUid).toSorted(), living());
   const running = (await containerd.runtime.listContainers(signal)).filter((one) => one.state === "running");

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { fork, type ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { rm } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import path from "node:path";
 import { projectionHash } from "@skerry/wire";
 import { HELLO_IMAGE, type PrivateContainerdOptions } from "../src/index.ts";
 
-/** What a killed agent says of real containers, in its folder. */
+/** What an agent says, in its folder. */
 export const AGENT_LOG = "agent.log";
 
 interface Told {
@@ -47,11 +47,13 @@ export class Cloud implements AsyncDisposable {
   }
 
   async startAgent(): Promise<void> {
+    await mkdir(this.folder, { recursive: true });
+    await using log = await open(path.join(this.folder, AGENT_LOG), "a");
     const child = fork(
       path.join(import.meta.dirname, "killed-agent.ts"),
       [this.folder, JSON.stringify(this.#place ?? null)],
       {
-        stdio: ["ignore", "inherit", "inherit", "ipc"],
+        stdio: ["ignore", log.fd, "inherit", "ipc"],
       },
     );
     this.#child = child;

@@ -13,7 +13,6 @@ import {
   type PrivateContainerdOptions,
 } from "../src/index.ts";
 import { FakeRuntime, noCgroups, noMounts } from "../src/testing.ts";
-import { AGENT_LOG } from "./cloud-of-one.ts";
 
 interface Order {
   serial: number;
@@ -35,7 +34,7 @@ function fakeMachine(): AgentOptions {
 function realMachine(options: PrivateContainerdOptions): AgentOptions {
   const { runtime } = new PrivateContainerd(options);
   const { instance } = options;
-  const log = createLogger({ name: "agent", level: "warn", file: path.join(dataDir, AGENT_LOG) });
+  const log = createLogger({ name: "agent" });
   return { dataDir, nodeName: "n1", runtime, cgroups: linuxCgroups({ instance, driver: "cgroupfs" }), log };
 }
 
