@@ -44,6 +44,8 @@ export interface AgentOptions {
   configureNetwork?: (podCidr: string, signal: AbortSignal) => Promise<void>;
   /** Removes what sandboxes left that the runtime does not know; see `PodLoopOptions`. */
   reclaim?: (sandboxes: ReadonlySet<string>, signal: AbortSignal) => Promise<void>;
+  /** Ends a sandbox that the runtime cannot end; see `PodLoopOptions`. */
+  endSandbox?: (id: string) => Promise<void>;
   /** What other parts of the process know to be wrong, such as a runtime that cannot be started. */
   otherProblems?: () => Problem[];
   /** A command of the product on this edge, as a person can paste it; see `Problem`. */
@@ -164,6 +166,7 @@ export class Agent implements AsyncDisposable {
         bootId,
         containersEnded: this.#options.containersEnded ?? false,
         ...(this.#options.reclaim && { reclaim: this.#options.reclaim }),
+        ...(this.#options.endSandbox && { endSandbox: this.#options.endSandbox }),
         networkMissing: () =>
           this.#options.configureNetwork && this.#networkConfigured === ""
             ? `network is not ready: ${this.#networkProblem || "the cloud gave this node no addresses for pods yet"}`

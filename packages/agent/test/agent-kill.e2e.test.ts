@@ -77,13 +77,13 @@ it(`an agent over containerd that is killed ${CONTAINERD_KILLS} times runs nothi
     String(cloud.last.running?.toSorted()) === String(living());
   const lastStart = performance.now();
   await eventually(isAsWanted, { what: "what is wanted to run", timeoutMs: 180_000 }).catch(async (error: unknown) => {
-    const { wanted, last, isHeard } = cloud;
+    const { wanted, last, isHeard, isAgentAlive } = cloud;
     const runtime = {
       sandboxes: await containerd.runtime.listSandboxes(signal),
       containers: await containerd.runtime.listContainers(signal),
     };
     const said = (await readFile(path.join(cloud.folder, AGENT_LOG), "utf8")).slice(-32_768);
-    const seen = { isHeard, last, wanted: [...wanted.values()], runtime };
+    const seen = { isAgentAlive, isHeard, last, wanted: [...wanted.values()], runtime };
     const text = JSON.stringify(seen, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
     throw new Error(`${String(error)}: ${text}\n${said}`, { cause: error });
   });

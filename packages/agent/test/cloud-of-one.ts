@@ -93,6 +93,11 @@ export class Cloud implements AsyncDisposable {
     this.#put(pod);
   }
 
+  /** The agent was started, and has not ended. */
+  get isAgentAlive(): boolean {
+    return this.#child?.exitCode === null && this.#child.signalCode === null;
+  }
+
   /** Everything said was acknowledged. */
   get isHeard(): boolean {
     return this.#unsaid.size === 0;

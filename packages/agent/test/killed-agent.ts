@@ -32,10 +32,15 @@ function fakeMachine(): AgentOptions {
 }
 
 function realMachine(options: PrivateContainerdOptions): AgentOptions {
-  const { runtime } = new PrivateContainerd(options);
-  const { instance } = options;
-  const log = createLogger({ name: "agent" });
-  return { dataDir, nodeName: "n1", runtime, cgroups: linuxCgroups({ instance, driver: "cgroupfs" }), log };
+  const containers = new PrivateContainerd(options);
+  return {
+    dataDir,
+    nodeName: "n1",
+    runtime: containers.runtime,
+    cgroups: linuxCgroups({ instance: options.instance, driver: "cgroupfs" }),
+    endSandbox: (id) => containers.endSandbox(id),
+    log: createLogger({ name: "agent" }),
+  };
 }
 
 const agent = new Agent(place ? realMachine(place) : fakeMachine());
@@ -48,7 +53,10 @@ process.on("message", (order: Order) => {
   );
   agent.cache.commit(changes).then(
     () => process.send?.({ acknowledged: order.serial }),
-    () => process.exit(1),
+    (error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    },
   );
 });
 

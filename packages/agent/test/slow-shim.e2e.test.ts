@@ -90,6 +90,35 @@ describe("A pod whose shim answers late", { concurrency: 2 }, () => {
     assert.deepEqual([sandbox?.id, sandbox?.ready], [pod.sandboxId, true]);
   });
 
+  it("is ended past the runtime when the shim answers no more", async () => {
+    await using place = await EdgeSandbox.create();
+    const edge = await openReady(place);
+    const { sandboxId, containerId } = await runPod(edge, sandboxSpec(place, "stuck"));
+    const healthy = await runPod(edge, sandboxSpec(place, "healthy"));
+    const shims = await shimsOf(edge.paths);
+    process.kill(
+      shims.find((shim) => shim.sandboxId === sandboxId)?.pid ?? assert.fail("the pod has no shim"),
+      "SIGSTOP",
+    );
+    await assert.rejects(edge.runtime.stopContainer(containerId, 0, AbortSignal.timeout(3_000)), {
+      name: "TimeoutError",
+    });
+    const stateOf = async (id: string) => (await edge.runtime.containerStatus(id, patience())).state;
+    assert.equal(await stateOf(containerId), "running");
+
+    await edge.endSandbox(sandboxId);
+
+    await eventually(async () => (await stateOf(containerId)) === "exited", { timeoutMs: 30_000 });
+    await edge.runtime.stopSandbox(sandboxId, patience());
+    await edge.runtime.removeSandbox(sandboxId, patience());
+    assert.deepEqual(
+      (await edge.runtime.listSandboxes(patience())).map(({ id }) => id),
+      [healthy.sandboxId],
+    );
+    assert.equal(await stateOf(healthy.containerId), "running");
+    assert.ok(!(await place.traces()).some((trace) => trace.includes(sandboxId)));
+  });
+
   it("is not taken for a stray while its sandbox is being made", async () => {
     await using place = await EdgeSandbox.create();
     const edge = await openReady(place);

@@ -167,6 +167,14 @@ export class PrivateContainerd implements AsyncDisposable {
   }
 
   /**
+   * Ends the processes of a sandbox past containerd, which cannot when the sandbox's shim stands still. Containerd notices, and from then on
+   * has nothing running to stop there.
+   */
+  async endSandbox(id: string): Promise<void> {
+    for (const shim of await shimsOf(this.paths)) if (shim.sandboxId === id) await endShim(this.paths, shim);
+  }
+
+  /**
    * Clears away what containerd forgets when a call is given up, or itself killed, at the wrong moment: shims that are strays
    * and older than `minAgeMs`, with all that they hold; and rules for addresses that nobody holds.
    * Done from time to time while containerd serves.

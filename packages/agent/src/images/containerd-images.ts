@@ -64,7 +64,7 @@ export class ContainerdImages implements ImageStore {
     } catch (error) {
       if (error instanceof ImageArchiveError || error instanceof TarError)
         throw new RuntimeError("Invalid", `Cannot import ${file}: ${error.message}`, { cause: error });
-      throw runtimeError(error, "pod");
+      throw runtimeError(error, "memory");
     }
   }
 
@@ -80,7 +80,7 @@ export class ContainerdImages implements ImageStore {
         made.push(...(await this.#import(archive, { [FINGERPRINT_LABEL]: image.fingerprint }, signal)));
       }
     } catch (error) {
-      throw runtimeError(error, "pod");
+      throw runtimeError(error, "memory");
     }
     return made;
   }

@@ -28,6 +28,8 @@ export class EdgeFixture implements AsyncDisposable {
   #boots = 1;
   /** What was given to be reclaimed, one list a time. */
   readonly reclaimed: string[][] = [];
+  /** The sandboxes that were ended past the runtime. */
+  readonly endedByForce: string[] = [];
   /** Pods that have a cgroup; a test may add some that nobody removed. */
   readonly cgroups = new Set<string>();
   /** The node's name servers. */
@@ -109,6 +111,10 @@ export class EdgeFixture implements AsyncDisposable {
       containersEnded: this.#containersEnded,
       reclaim: async (sandboxes) => {
         this.reclaimed.push([...sandboxes]);
+      },
+      endSandbox: async (id) => {
+        this.endedByForce.push(id);
+        runtime.killSandbox(this.machine.sandboxes[id]?.spec.podName ?? "");
       },
     });
     await this.#loop.start();

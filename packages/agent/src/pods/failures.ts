@@ -1,4 +1,4 @@
-import { RuntimeError } from "../runtime/runtime.ts";
+import { RuntimeError, type RuntimeErrorCode } from "../runtime/runtime.ts";
 import { VolumeError } from "../volumes/volumes.ts";
 import { ContainerConfigError } from "./config-error.ts";
 import type { EventText } from "./events.ts";
@@ -8,7 +8,17 @@ import { containerOf, type Step } from "./steps.ts";
 import { LOCAL_RETRY, PULL_RETRY, retryMs, type Trouble, type Troubles } from "./troubles.ts";
 
 /** Whether the runtime itself is away, so that nothing about the pod is to blame. */
-export const isRuntimeAway = (error: unknown): boolean => error instanceof RuntimeError && error.code === "Unavailable";
+export const isRuntimeAway = (error: unknown): boolean => isOf(error, "Unavailable");
+
+/** Whether the runtime did not get done what ends a pod, as when its shim stands still. */
+export const isStuck = ({ do: what }: Step, error: unknown): boolean =>
+  (what === "stop" || what === "stop-sandbox" || what === "remove-sandbox") && isOf(error, "TimedOut");
+
+/** Whether it, or one of several that happened side by side, is of this kind. */
+const isOf = (error: unknown, code: RuntimeErrorCode): boolean =>
+  error instanceof AggregateError
+    ? error.errors.some((one) => isOf(one, code))
+    : error instanceof RuntimeError && error.code === code;
 
 /**
  * Takes the failure of a step into the pod's troubles and says what its author is told. Undefined: nothing but that the step is to

@@ -229,7 +229,7 @@ async function stop(
   });
   const failures = (await Promise.allSettled(stops)).flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
   if (failures.length === 1) throw failures[0];
-  if (failures.length > 1) throw new AggregateError(failures, "Cannot stop containers");
+  if (failures.length > 1) throw new AggregateError(failures, failures.map((one) => (one as Error).message).join("; "));
 }
 
 function sandboxOf(pod: Pod, attempt: number, { paths, cgroups, node }: Means): ReturnType<typeof sandboxSpec> {

@@ -3,7 +3,64 @@ import { describe, it } from "node:test";
 import type { Pod } from "@skerry/machinery/types";
 import type { FakeCall } from "../runtime/fake/fake-runtime.ts";
 import { RuntimeError } from "../runtime/runtime.ts";
-import { containerOf, EdgeFixture, pod } from "./edge-fixture.ts";
+import { containerOf, deleted, EdgeFixture, pod } from "./edge-fixture.ts";
+
+describe("PodLoop, when the runtime does not end a pod in its time,", () => {
+  const late = new RuntimeError("TimedOut", "StopContainer took longer than 120000 ms");
+
+  for (const call of ["stopContainer", "stopSandbox", "removeSandbox"] as const) {
+    it(`ends a deleted one by force after ${call}, and says so`, async () => {
+      await using edge = await EdgeFixture.create();
+      await edge.start((runtime) => runtime.addImage("app:1"));
+      const web = pod();
+      await edge.put(web);
+      await edge.settle();
+      const [sandbox] = Object.keys(edge.machine.sandboxes);
+      edge.runtime.failNext(call, late);
+      await edge.put(deleted(web));
+      await edge.pass(2_000);
+      assert.deepEqual(edge.endedByForce, [sandbox]);
+      assert.equal(edge.reported(web)?.gone, true);
+      assert.deepEqual(edge.machine.sandboxes, {});
+      const events = edge.events();
+      assert.ok(events.includes(`FailedKillPod: error killing pod: ${late.message}`), events.join());
+      assert.ok(
+        events.some((text) => text.startsWith("Killing: The container runtime did not end the pod in its time")),
+        events.join(),
+      );
+    });
+  }
+
+  it("leaves one alone that is to go on", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => {
+      runtime.addImage("app:1");
+      runtime.addImage("app:2");
+    });
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    edge.runtime.failNext("stopContainer", late);
+    const [main] = web.spec?.containers ?? [];
+    await edge.put({ ...web, spec: { ...web.spec, containers: [{ ...main, name: "main", image: "app:2" }] } });
+    await edge.pass(2_000);
+    assert.deepEqual(edge.endedByForce, []);
+    assert.equal(containerOf(edge, web)?.image, "app:2");
+  });
+
+  it("does not take one for stuck that the runtime fails to end for another reason", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    edge.runtime.failNext("stopContainer", new RuntimeError("Unknown", "oops"));
+    await edge.put(deleted(web));
+    await edge.pass(2_000);
+    assert.deepEqual(edge.endedByForce, []);
+    assert.equal(edge.reported(web)?.gone, true);
+  });
+});
 
 describe("PodLoop, when a container ran out of memory,", () => {
   const terminated = (edge: EdgeFixture, wanted: Pod) => containerOf(edge, wanted)?.state?.terminated;

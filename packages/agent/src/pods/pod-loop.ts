@@ -5,7 +5,7 @@ import type { ObjectName } from "@skerry/wire";
 import type { CachedPod, EdgeCache } from "../cache/edge-cache.ts";
 import type { EventRecorder, EventText } from "./events.ts";
 import { absorb } from "./facts.ts";
-import { blame, crashEvents, isRuntimeAway, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
+import { blame, crashEvents, isRuntimeAway, isStuck, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
 import { Looker } from "./look.ts";
 import type { ObservedPod } from "./observed.ts";
 import { OomNotices } from "./oom-notices.ts";
@@ -38,6 +38,8 @@ export interface PodLoopOptions {
    * all that there are, while none is being made: some time after the start, and after the runtime was away.
    */
   reclaim?: (sandboxes: ReadonlySet<string>, signal: AbortSignal) => Promise<void>;
+  /** Ends a sandbox's processes past the runtime. Called for a pod that is to end, when the runtime did not end it in its time. */
+  endSandbox?: (id: string) => Promise<void>;
 }
 
 /** Looks at everything now and then, whatever was heard meanwhile. */
@@ -333,13 +335,14 @@ export class PodLoop implements AsyncDisposable {
     }
     const failed = await this.#act(acts, { cached, observed, memory, signal, tell });
     if (!failed) return "again";
+    if (failed.isStuck && (wanted.deletion || facts.final)) await this.#endByForce(pod, observed, tell);
     // Looked at once more, now, so that what is reported is what failed.
     await this.#afterFailure(uid, wanted, memory, signal);
     const isPull = [...memory.troubles.containers.values()].some((one) => one.reason === "ErrImagePull");
     return { requeueAfterMs: isPull ? PULL_FAILURE_SHOWN_MS : 500 };
   }
 
-  /** Carries the steps out in turn. Whether one failed, and so a part of the plan. */
+  /** Carries the steps out in turn. Resolves with how, when one failed, and so a part of the plan. */
   async #act(
     acts: Step[],
     {
@@ -355,7 +358,7 @@ export class PodLoop implements AsyncDisposable {
       signal: AbortSignal;
       tell: (text: EventText) => void;
     },
-  ): Promise<boolean> {
+  ): Promise<{ isStuck: boolean } | undefined> {
     const { cache, clock, log, means } = this.#options;
     const uid = cached.pod.metadata.uid ?? "";
     const ready = observed.sandboxes.find((sandbox) => sandbox.ready);
@@ -391,7 +394,7 @@ export class PodLoop implements AsyncDisposable {
         if (isRuntimeAway(error)) throw error;
         log.info({ pod: this.#nameOf(uid), step, err: error }, "a step failed");
         for (const text of blame(step, error, memory.troubles, clock.monotonic())) tell(text);
-        if (container === undefined) return true;
+        if (container === undefined) return { isStuck: isStuck(step, error) };
         failedContainers.add(container);
         continue;
       }
@@ -401,7 +404,24 @@ export class PodLoop implements AsyncDisposable {
         memory.troubles.pod = undefined;
       if (step.do === "start" && container !== undefined) memory.troubles.containers.delete(container);
     }
-    return failedContainers.size > 0;
+    return failedContainers.size > 0 ? { isStuck: false } : undefined;
+  }
+
+  /** What the runtime could not end is ended without it; that it is, the next look shows. */
+  async #endByForce(pod: Pod, { sandboxes }: ObservedPod, tell: (text: EventText) => void): Promise<void> {
+    const { log, endSandbox } = this.#options;
+    if (!endSandbox) return;
+    const { namespace = "", name = "" } = pod.metadata;
+    const message = "The container runtime did not end the pod in its time: its processes are ended by force";
+    tell({ type: "Warning", reason: "Killing", message });
+    for (const { id } of sandboxes) {
+      log.warn({ pod: `${namespace}/${name}`, sandbox: id }, "ending a sandbox that the runtime cannot end");
+      try {
+        await endSandbox(id);
+      } catch (error) {
+        log.warn({ pod: `${namespace}/${name}`, sandbox: id, err: error }, "cannot end a sandbox by force");
+      }
+    }
   }
 
   async #afterFailure(uid: string, wanted: WantedPod, memory: PodMemory, signal: AbortSignal): Promise<void> {

@@ -195,6 +195,8 @@ export type RuntimeErrorCode =
   | "AlreadyExists"
   /** The runtime does not answer; it may come back. */
   | "Unavailable"
+  /** The runtime did not get it done in its time, though it may answer others. */
+  | "TimedOut"
   | "ImageNotFound"
   | "ImageUnauthorized"
   | "ImagePullFailed"

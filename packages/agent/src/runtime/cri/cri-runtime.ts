@@ -39,8 +39,10 @@ export interface CriRuntimeOptions {
 
 /** For looking: the runtime answers from memory. */
 const LOOK_TIMEOUT_MS = 30_000;
-/** For making and removing: disks of edge devices are slow, and the kernel unmounts in its own time. */
+/** For making: disks of edge devices are slow. */
 const WORK_TIMEOUT_MS = 4 * 60_000;
+/** For ending and removing, in which the kernel unmounts in its own time. Whoever waits longer waits for what stands still. */
+const END_TIMEOUT_MS = 90_000;
 /** How many sandboxes' network namespaces are remembered; the oldest goes first. */
 const MAX_KNOWN = 512;
 
@@ -126,11 +128,11 @@ export class CriRuntime implements Runtime {
   }
 
   async stopSandbox(id: string, signal: AbortSignal): Promise<void> {
-    await unlessGone(this.#call("StopPodSandbox", { podSandboxId: id }, "pod", signal, WORK_TIMEOUT_MS));
+    await unlessGone(this.#call("StopPodSandbox", { podSandboxId: id }, "pod", signal, END_TIMEOUT_MS));
   }
 
   async removeSandbox(id: string, signal: AbortSignal): Promise<void> {
-    await unlessGone(this.#call("RemovePodSandbox", { podSandboxId: id }, "pod", signal, WORK_TIMEOUT_MS));
+    await unlessGone(this.#call("RemovePodSandbox", { podSandboxId: id }, "pod", signal, END_TIMEOUT_MS));
     this.#netns.delete(id);
   }
 
@@ -155,13 +157,13 @@ export class CriRuntime implements Runtime {
   }
 
   async stopContainer(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
-    const timeoutMs = graceSeconds * 1000 + WORK_TIMEOUT_MS;
+    const timeoutMs = graceSeconds * 1000 + END_TIMEOUT_MS;
     const request = { containerId: id, timeout: graceSeconds };
     await unlessGone(this.#call("StopContainer", request, "pod", signal, timeoutMs));
   }
 
   async removeContainer(id: string, signal: AbortSignal): Promise<void> {
-    await unlessGone(this.#call("RemoveContainer", { containerId: id }, "pod", signal, WORK_TIMEOUT_MS));
+    await unlessGone(this.#call("RemoveContainer", { containerId: id }, "pod", signal, END_TIMEOUT_MS));
     this.#sandboxOfContainer.delete(id);
   }
 
@@ -211,7 +213,7 @@ export class CriRuntime implements Runtime {
     request: CriRequest<M>,
     signal: AbortSignal,
   ): Promise<CriResponse<M>> {
-    return this.#call(method, request, "pod", signal, LOOK_TIMEOUT_MS);
+    return this.#call(method, request, "memory", signal, LOOK_TIMEOUT_MS);
   }
 
   async #call<M extends Parameters<CriServices["call"]>[0]>(

@@ -1,8 +1,11 @@
 import { RuntimeError, type RuntimeErrorCode } from "../runtime.ts";
 import { GrpcError } from "./grpc-error.ts";
 
-/** What was asked for when a call failed: the same status means different things about an image and about a container. */
-export type Subject = "pod" | "image";
+/**
+ * What a call that failed was about: the same status means different things about an image, about making or removing a part of a pod, and
+ * about what the runtime has in its memory.
+ */
+export type Subject = "pod" | "image" | "memory";
 
 /** Runtimes pass on what registries answer as text; these words are the distribution spec's and HTTP's. */
 const UNAUTHORIZED =
@@ -17,6 +20,7 @@ export function runtimeError(error: unknown, subject: Subject): unknown {
 
 function codeOf({ code, message }: GrpcError, subject: Subject): RuntimeErrorCode {
   if (message.includes("no space left on device") || message.includes("disk quota exceeded")) return "DiskFull";
+  if (code === "DeadlineExceeded" && subject === "pod") return "TimedOut";
   if (code === "Unavailable" || code === "DeadlineExceeded") {
     // What a registry did not answer is no failure of the runtime.
     return subject === "image" && message.includes("failed to pull") ? "ImagePullFailed" : "Unavailable";
