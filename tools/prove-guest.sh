@@ -41,6 +41,7 @@ for tool in "${needs_here[@]}"; do
   exit 1
 done
 [ -n "$mirror" ] || { echo "prove-guest: apt's sources name no Debian mirror" >&2; exit 1; }
+bash tools/setup.sh
 
 work=$(mktemp -d /var/tmp/skerry-guest-XXXXXX)
 root=$work/root
