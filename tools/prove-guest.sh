@@ -127,6 +127,7 @@ UNIT
 in_root systemctl enable -q proof.service
 in_root systemctl set-default -q graphical.target
 if [ "$machine" = linux.uml ]; then
+  mkdir -p "$root/lib/modules" # which trixie's minimal root is without
   cp -a /usr/lib/uml/modules/* "$root/lib/modules/"
   for modules in /usr/lib/uml/modules/*; do in_root depmod "${modules##*/}"; done
   # Its kernel has iptables, and of nftables only bridges.
