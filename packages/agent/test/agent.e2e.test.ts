@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
 import type { Container, Pod, PodSpec, PodStatus } from "@skerry/machinery/types";
 import { projectionHash } from "@skerry/wire";
+import { podsSlice } from "../src/containerd/cgroups.ts";
 import type { MachineFacts } from "../src/node/machine-facts.ts";
 import { Agent, cgroupSetup, HELLO_IMAGE, linuxCgroups, readMachine, type PrivateContainerd } from "../src/index.ts";
 import { EdgeSandbox } from "./edge-sandbox.ts";
@@ -115,6 +119,14 @@ class Edge implements AsyncDisposable {
     await this.stop();
     await this.place[Symbol.asyncDispose]();
   }
+}
+
+/** Where the kernel shows a pod's cgroup; of version 1, in one of its hierarchies. */
+async function cgroupOf({ place: { instance } }: Edge, { metadata: { uid = "" } }: Pod): Promise<string> {
+  const { driver, version } = await cgroupSetup();
+  const parent = linuxCgroups({ instance, driver }).parentOf(uid);
+  const tree = driver === "systemd" ? `${podsSlice(instance)}.slice` : version === 1 ? "memory" : "";
+  return path.join("/sys/fs/cgroup", tree, parent);
 }
 
 const shell = (script: string): Partial<Container> => ({ command: ["/bin/sh", "-c", script] });
@@ -232,6 +244,20 @@ describe("an edge with real containers", { concurrency: false }, () => {
     await edge.untilPhase(web, "Running");
     assert.equal(await edge.logs(web, "?previous=true"), "up\n");
     await edge.remove(web, 5);
+  });
+
+  it("takes a pod down in whose cgroup a process is left that the runtime does not know", async () => {
+    const web = podOf("web", shell(FOREVER));
+    await edge.put("pods", web);
+    await edge.untilPhase(web, "Running");
+    const stray = spawn("sleep", ["600"], { stdio: "ignore" });
+    const ended = once(stray, "exit");
+    const folder = path.join(await cgroupOf(edge, web), "stray");
+    await mkdir(folder);
+    await writeFile(path.join(folder, "cgroup.procs"), String(stray.pid));
+    await edge.remove(web);
+    assert.deepEqual(await ended, [null, "SIGKILL"]);
+    assert.ok(!existsSync(folder));
   });
 
   it("finds its pods as they are after the agent was away, and again what runs after a power cut", async () => {

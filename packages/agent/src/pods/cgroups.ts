@@ -3,7 +3,7 @@ import { existsSync, type Dirent } from "node:fs";
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { isMissingFile } from "@skerry/base";
+import { isMissingFile, systemClock, type Clock } from "@skerry/base";
 import { podsSlice, removeSlice } from "../containerd/cgroups.ts";
 import type { PodResources } from "./resources.ts";
 
@@ -13,7 +13,10 @@ export interface PodCgroups {
   parentOf(uid: string): string;
   /** Makes the pod's cgroup and sets its limits. */
   ensure(uid: string, resources: PodResources, signal: AbortSignal): Promise<void>;
-  /** Removes it and what the runtime left below; one that is not there is removed already. */
+  /**
+   * Removes it and what the runtime left below, and ends the processes that it left there: to be called once the runtime has no sandbox of the
+   * pod. One that is not there is removed already.
+   */
   remove(uid: string, signal: AbortSignal): Promise<void>;
   /** The pods that have one, whether they still exist or not. */
   uids(signal: AbortSignal): Promise<Set<string>>;
@@ -31,13 +34,19 @@ export interface CgroupOptions {
   driver: "cgroupfs" | "systemd";
   /** Where cgroups are mounted. */
   root?: string;
+  clock?: Clock;
 }
+
+/** How long a process that was killed has to be gone; one that waits for a disk takes longer, and is waited for by whoever asks again. */
+const END_WAIT_MS = 20;
+const END_WAITS = 25;
 
 /** The hierarchies of version 1 that limits of a pod are set in. */
 const V1_CONTROLLERS = ["cpu", "memory"];
 
 /** The cgroups of this machine, of version 1 or 2 as it has them. */
-export function linuxCgroups({ instance, driver, root = "/sys/fs/cgroup" }: CgroupOptions): PodCgroups {
+export function linuxCgroups(options: CgroupOptions): PodCgroups {
+  const { instance, driver, root = "/sys/fs/cgroup", clock = systemClock } = options;
   if (driver === "systemd") return systemdCgroups(instance, root);
   const isV2 = existsSync(path.join(root, "cgroup.controllers"));
   const parentOf = (uid: string): string => `/skerry-${instance}/pod${checkUid(uid)}`;
@@ -47,8 +56,8 @@ export function linuxCgroups({ instance, driver, root = "/sys/fs/cgroup" }: Cgro
     parentOf,
     ensure: (uid, resources) =>
       isV2 ? ensureV2(root, parentOf(uid), resources) : ensureV1(root, parentOf(uid), resources),
-    async remove(uid) {
-      for (const hierarchy of await hierarchies()) await removeTree(path.join(hierarchy, parentOf(uid)));
+    async remove(uid, signal) {
+      for (const hierarchy of await hierarchies()) await removeTree(path.join(hierarchy, parentOf(uid)), clock, signal);
     },
     async uids() {
       const found = new Set<string>();
@@ -157,17 +166,42 @@ async function oomKillsIn(folder: string): Promise<number> {
   }
 }
 
-/** cgroups have files that cannot be removed and folders that can, the deepest first. */
-async function removeTree(folder: string): Promise<void> {
-  for (const { name } of await foldersIn(folder)) await removeTree(path.join(folder, name));
+/**
+ * cgroups have files that cannot be removed and folders that can, the deepest first. A runtime whose call was cut off may have left a process
+ * behind that it does not know of; nobody else would ever end it.
+ */
+async function removeTree(folder: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (const { name } of await foldersIn(folder)) await removeTree(path.join(folder, name), clock, signal);
+  for (let waits = 0; ; waits++) {
+    try {
+      return await rmdir(folder);
+    } catch (error) {
+      if (isMissingFile(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR") return;
+      const processes = await processesIn(folder);
+      if (waits === END_WAITS) {
+        const message = `Cannot remove cgroup ${folder}: processes ${processes.join(", ")} are in it`;
+        throw new Error(message, { cause: error });
+      }
+      for (const pid of processes) kill(pid);
+      await clock.sleep(END_WAIT_MS, signal);
+    }
+  }
+}
+
+async function processesIn(folder: string): Promise<number[]> {
+  const text = await readFile(path.join(folder, "cgroup.procs"), "utf8").catch(() => ""); // it has just gone
+  // A process of a namespace that we do not see has the number 0, which would mean our own group (cgroups(7), kill(2)).
+  return text
+    .split("\n")
+    .map(Number)
+    .filter((pid) => pid > 1);
+}
+
+function kill(pid: number): void {
   try {
-    await rmdir(folder);
+    process.kill(pid, "SIGKILL");
   } catch (error) {
-    if (isMissingFile(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR") return;
-    const processes = await readFile(path.join(folder, "cgroup.procs"), "utf8").catch(() => "");
-    throw new Error(`Cannot remove cgroup ${folder}: processes ${processes.trim().replaceAll("\n", ", ")} are in it`, {
-      cause: error,
-    });
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has ended
   }
 }
 
