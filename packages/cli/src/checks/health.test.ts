@@ -109,11 +109,26 @@ describe("podProblems()", () => {
 
   it("names a pod that waits in what does not pass by itself, and none that has ended", () => {
     assert.deepEqual(
-      podProblems(waits({ phase: "Pending" }), instance).map(({ what }) => what),
+      podProblems(waits({ phase: "Pending" }), instance, 0).map(({ what }) => what),
       ["Pod default/web: main waits in CreateContainerError"],
     );
-    assert.deepEqual(podProblems(waits({ phase: "Failed", reason: "DeadlineExceeded" }), instance), []);
-    assert.deepEqual(podProblems(waits({ phase: "Succeeded" }), instance), []);
+    assert.deepEqual(podProblems(waits({ phase: "Failed", reason: "DeadlineExceeded" }), instance, 0), []);
+    assert.deepEqual(podProblems(waits({ phase: "Succeeded" }), instance, 0), []);
+  });
+
+  it("names a deleted pod that does not leave, and what it waits for", () => {
+    const deletionTimestamp = "2026-01-01T00:00:00Z";
+    const after = (ms: number, finalizers?: string[]) => {
+      const pod = waits({ phase: "Succeeded" });
+      pod.metadata = { ...pod.metadata, deletionTimestamp, ...(finalizers && { finalizers }) };
+      return podProblems(pod, instance, Date.parse(deletionTimestamp) + ms);
+    };
+    assert.deepEqual(after(180_000), []);
+    const [stuck] = after(180_001);
+    assert.equal(stuck?.what, `Pod default/web was to be gone at ${deletionTimestamp}`);
+    assert.ok(stuck.mend.includes(commandLine(instance.layout, "kubectl -n default delete pod web --force")));
+    const [held] = after(180_001, ["example.com/billing"]);
+    assert.equal(held?.mend, "it waits for whoever is to remove its finalizers: example.com/billing");
   });
 
   it("mends with commands on this instance, and says plainly which are another machine's", () => {
@@ -121,7 +136,7 @@ describe("podProblems()", () => {
       const pod = waits({ phase: "Pending" });
       pod.spec!.nodeName = nodeName;
       pod.status!.containerStatuses![0]!.state = { waiting: { reason } };
-      return podProblems(pod, instance)[0]?.mend;
+      return podProblems(pod, instance, 0)[0]?.mend;
     };
     const ours = (words: string): string => commandLine(instance.layout, words);
     assert.equal(mendOf("CrashLoopBackOff", "n1"), `see why it ends (${ours("kubectl -n default logs web -p")})`);

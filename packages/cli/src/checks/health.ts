@@ -94,7 +94,7 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
     ...nodes
       .filter((node) => !(edgeStarts && node.metadata.name === settings.nodeName))
       .flatMap((node) => nodeProblems(node, instance, systemClock.now())),
-    ...pods.flatMap((pod) => podProblems(pod, instance)),
+    ...pods.flatMap((pod) => podProblems(pod, instance, systemClock.now())),
   );
   return {
     cloud: { running: cloud !== undefined, pid: cloud?.pid, answers },
@@ -154,9 +154,20 @@ const STUCK: Record<string, string | ((importImage: string) => string)> = {
   RunContainerError: "see the pod's events",
 };
 
-/** What is wrong with a pod and does not pass by itself. */
-export function podProblems(pod: Pod, instance: Instance): Problem[] {
-  const { namespace, name } = pod.metadata;
+/** How long after its grace a deleted pod may take to leave: a node ends by force what its runtime does not end in 90 s. */
+const LEAVING_MS = 3 * 60_000;
+
+/** What is wrong with a pod, at a time, and does not pass by itself. */
+export function podProblems(pod: Pod, instance: Instance, now: number): Problem[] {
+  const { namespace, name, deletionTimestamp, finalizers = [] } = pod.metadata;
+  if (deletionTimestamp !== undefined && now - Date.parse(deletionTimestamp) > LEAVING_MS) {
+    const ours = (words: string): string => commandLine(instance.layout, `kubectl -n ${namespace} ${words}`);
+    const mend =
+      finalizers.length > 0
+        ? `it waits for whoever is to remove its finalizers: ${finalizers.join(", ")}`
+        : `see its events (${ours(`describe pod ${name}`)}); it leaves when its node is back, and if that is gone for good: ${ours(`delete pod ${name} --force`)}`;
+    return [{ what: `Pod ${namespace}/${name} was to be gone at ${deletionTimestamp}`, mend }];
+  }
   // What has ended waits for nothing any more.
   if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed") return [];
   const unschedulable = pod.status?.conditions?.find(
