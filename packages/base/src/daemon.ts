@@ -112,16 +112,18 @@ export async function waitForExit(
   return true;
 }
 
-/** Ends a daemon: SIGTERM, after `graceMs` SIGKILL; removes its pid file. Nothing happens when it is not running. */
-export async function stopDaemon(pidFile: string, { graceMs = 10_000 }: { graceMs?: number } = {}): Promise<boolean> {
+/** Ends a process: SIGTERM, after `graceMs` SIGKILL. */
+export async function stopProcess(id: ProcessId, { graceMs = 10_000 }: { graceMs?: number } = {}): Promise<void> {
+  await signalProcess(id, "SIGTERM");
+  if (await waitForExit(id, { timeoutMs: graceMs })) return;
+  await signalProcess(id, "SIGKILL");
+  await waitForExit(id, { timeoutMs: 5_000 });
+}
+
+/** Ends a daemon as `stopProcess()` does; removes its pid file. Nothing happens when it is not running. */
+export async function stopDaemon(pidFile: string, options: { graceMs?: number } = {}): Promise<boolean> {
   const id = await readPidFile(pidFile);
-  if (id) {
-    await signalProcess(id, "SIGTERM");
-    if (!(await waitForExit(id, { timeoutMs: graceMs }))) {
-      await signalProcess(id, "SIGKILL");
-      await waitForExit(id, { timeoutMs: 5_000 });
-    }
-  }
+  if (id) await stopProcess(id, options);
   await rm(pidFile, { force: true });
   return id !== undefined;
 }

@@ -8,6 +8,7 @@ export {
   startDaemon,
   startTimeOf,
   stopDaemon,
+  stopProcess,
   waitForExit,
   writePidFile,
   type DaemonOptions,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -51,6 +52,38 @@ describe("ContainerdSupervisor", () => {
         await eventually(async () => (await readPidFile(paths.pidFile))?.pid === running.pid);
       }
       assert.notEqual(await startTimeOf(child), undefined, "the child lives");
+    } finally {
+      running.kill("SIGKILL");
+      await ended;
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+
+  it("ends containerd where no pid file can be written", async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), "skerry-supervisor-"));
+    const paths = containerdPaths({ instance: "a", dataDir: dir, runDir: path.join(dir, "run"), logDir: dir });
+    const running = spawn(
+      process.execPath,
+      ["-e", "setInterval(() => {}, 1_000_000)", "--", "--config", paths.configFile],
+      {
+        argv0: "containerd",
+        stdio: "ignore",
+        env: {},
+      },
+    );
+    const ended = once(running, "exit");
+    try {
+      await using client = new GrpcClient({ socketPath: paths.socket });
+      await using supervisor = new ContainerdSupervisor({
+        paths,
+        client,
+        launch: async () => ({ binary: "/nowhere", config: "" }),
+        launcher: sessionLauncher("skerry-none"),
+      });
+      await eventually(() => supervisor.isRunning());
+      assert.ok(!existsSync(path.dirname(paths.pidFile)), "there is no folder for a pid file");
+      await supervisor.shutdown();
+      assert.deepEqual(await ended, [null, "SIGTERM"]);
     } finally {
       running.kill("SIGKILL");
       await ended;

@@ -9,6 +9,7 @@ import {
   silentLogger,
   startTimeOf,
   stopDaemon,
+  stopProcess,
   systemClock,
   waitForExit,
   writeFileAtomic,
@@ -160,9 +161,10 @@ export class ContainerdSupervisor implements AsyncDisposable {
   async shutdown(): Promise<void> {
     await this[Symbol.asyncDispose]();
     const { paths, launcher } = this.#options;
-    for (const { pid } of await this.#findRunning()) await writePidFile(paths.pidFile, pid);
-    await stopDaemon(paths.pidFile, { graceMs: STOP_GRACE_MS });
+    // Found as they run, with no pid file written first: a full disk, which is what may be wrong, has no room for one.
+    await Promise.all((await this.#findRunning()).map((id) => stopProcess(id, { graceMs: STOP_GRACE_MS })));
     for (const id of await this.#findRunning()) await signalProcess(id, "SIGKILL");
+    await rm(paths.pidFile, { force: true });
     await launcher.clear();
     await rm(paths.socket, { force: true });
     await rm(`${paths.socket}.ttrpc`, { force: true });

@@ -58,14 +58,16 @@ async function endContainers(instance: Instance, removes: boolean, steps: Steps,
   await using containers = await containersOf(instance, silentLogger);
   if (await containers.supervisor.isRunning()) {
     containers.start();
+    const polite = AbortSignal.any([signal, AbortSignal.timeout(POLITE_MS)]);
     try {
-      const polite = AbortSignal.any([signal, AbortSignal.timeout(POLITE_MS)]);
       await containers.supervisor.whenServing(polite);
       await containers.removePods(POD_GRACE_SECONDS, polite);
     } catch (error) {
       signal.throwIfAborted();
       // One whose network was never set up after a reboot takes no sandbox down: what is left ends with it all the same.
-      steps.note(`Some containers are killed, because containerd did not end them: ${(error as Error).message}`);
+      const late = containers.supervisor.problem ?? `it took longer than ${POLITE_MS / 1000} s`;
+      const why = polite.aborted ? late : (error as Error).message;
+      steps.note(`Some containers are killed, because containerd did not end them: ${why}`);
     }
   }
   await containers.remove({ data: removes }, signal);
