@@ -140,6 +140,8 @@ describe("podProblems()", () => {
     };
     const ours = (words: string): string => commandLine(instance.layout, words);
     assert.equal(mendOf("CrashLoopBackOff", "n1"), `see why it ends (${ours("kubectl -n default logs web -p")})`);
+    const describe = ours("kubectl -n default describe pod web");
+    assert.equal(mendOf("Unsupported", "n1"), `leave out the field that its events name (${describe})`);
     assert.ok(mendOf("ErrImagePull", "n1")?.includes(`import it there: ${ours("image import FILE")} (`));
     assert.ok(mendOf("ErrImagePull", "n2")?.includes("import it there: ./skerry image import FILE ("));
   });

@@ -152,6 +152,7 @@ const STUCK: Record<string, string | ((importImage: string) => string)> = {
   CreateContainerConfigError: "make the ConfigMap or Secret that it names",
   CreateContainerError: "see the pod's events",
   RunContainerError: "see the pod's events",
+  Unsupported: "leave out the field that its events name",
 };
 
 /** How long after its grace a deleted pod may take to leave: a node ends by force what its runtime does not end in 90 s. */
@@ -177,7 +178,7 @@ export function podProblems(pod: Pod, instance: Instance, now: number): Problem[
     return [
       {
         what: `Pod ${namespace}/${name} fits on no node: ${unschedulable.message}`,
-        mend: "free room on a node or join one",
+        mend: "as the reason says: free a port or room on a node, correct what the pod asks for, kubectl uncordon a node, or join one",
       },
     ];
   }
