@@ -324,6 +324,7 @@ export class Agent implements AsyncDisposable {
         name: pod.metadata.name ?? "",
         uid,
         phase: status?.phase ?? "Pending",
+        ...(status?.podIP !== undefined && { ip: status.podIP }),
         ready: containers.length > 0 && readyContainers === containers.length,
         readyContainers,
         containers: pod.spec?.containers?.length ?? 0,

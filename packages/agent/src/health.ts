@@ -31,6 +31,8 @@ export interface PodSummary {
   name: string;
   uid: string;
   phase: string;
+  /** Absent before it has one. */
+  ip?: string;
   ready: boolean;
   /** How many containers are ready, of how many. */
   readyContainers: number;

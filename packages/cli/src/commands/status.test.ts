@@ -4,7 +4,7 @@ import type { AgentStatus } from "@skerry/agent";
 import type { Node, Pod } from "@skerry/machinery/types";
 import type { Look } from "../checks/health.ts";
 import { TEST_SETTINGS as settings } from "../instance/test-settings.ts";
-import { screenOf } from "./status.ts";
+import { screenOf, summaryOf } from "./status.ts";
 
 const node = (name: string, status: string): Node => ({
   metadata: { name },
@@ -16,6 +16,7 @@ const pod: Pod = {
   spec: { nodeName: "n1", containers: [{ name: "a" }, { name: "b" }] },
   status: {
     phase: "Running",
+    podIP: "10.42.0.2",
     containerStatuses: [
       { name: "a", image: "", imageID: "", ready: true, restartCount: 2 },
       { name: "b", image: "", imageID: "", ready: false, restartCount: 1 },
@@ -36,6 +37,7 @@ const status: AgentStatus = {
       name: "web",
       uid: "u",
       phase: "Running",
+      ip: "10.42.0.2",
       ready: false,
       readyContainers: 1,
       containers: 2,
@@ -67,16 +69,43 @@ it("screenOf() shows how many containers are ready of how many, whether the clou
   }
 });
 
+it("summaryOf() tells of the same pods, whether the cloud tells or the edge alone", () => {
+  const ready = { phase: "Running", ready: "1/2", restarts: 3, node: "n1", ip: "10.42.0.2" };
+  for (const answers of [true, false]) {
+    const summary = summaryOf({ ...look, pods: answers ? [pod] : [], cloud: { ...look.cloud, answers } });
+    assert.deepEqual((summary as { pods: unknown }).pods, [{ namespace: "default", name: "web", ...ready }]);
+  }
+});
+
+it("screenOf() leaves one empty line between what there is to show", () => {
+  const stopped = { running: false, pid: undefined };
+  const mend = "./skerry up";
+  const bare = {
+    cloud: { ...stopped, answers: false },
+    edge: { ...stopped, status: undefined },
+    nodes: [],
+    pods: [],
+    problems: [{ what: "It does not run", mend }],
+  };
+  assert.equal(
+    screenOf(bare, settings, 0),
+    `cloud  is stopped\nedge   is stopped\n\nPROBLEMS\n  It does not run\n    → ${mend}`,
+  );
+  assert.equal(screenOf({ ...bare, problems: [] }, settings, 0), "cloud  is stopped\nedge   is stopped");
+});
+
 it("screenOf() says of nodes what kubectl says", () => {
-  const rows = rowsOf(screenOf(look, settings, 0));
+  const cordoned: Node = { ...node("n4", "True"), spec: { unschedulable: true } };
+  const rows = rowsOf(screenOf({ ...look, nodes: [...look.nodes, cordoned] }, settings, 0));
   const at = rows.findIndex(([first]) => first === "NODE");
   assert.equal(rows[at]?.[1], "STATUS");
   assert.deepEqual(
-    rows.slice(at + 1, at + 4).map((row) => row.slice(0, 2)),
+    rows.slice(at + 1, at + 5).map((row) => row.slice(0, 2)),
     [
       ["n1", "Ready"],
       ["n2", "NotReady"],
       ["n3", "Unknown"],
+      ["n4", "Ready,SchedulingDisabled"],
     ],
   );
 });

@@ -23,7 +23,8 @@ export const status: Command = {
 };
 
 /** The machine-readable form; scripts rely on it. */
-function summaryOf({ cloud, edge, nodes, pods, problems }: Look): object {
+export function summaryOf(look: Look): object {
+  const { cloud, edge, nodes, problems } = look;
   return {
     cloud: { running: cloud.running, pid: cloud.pid ?? null },
     edge: {
@@ -36,21 +37,22 @@ function summaryOf({ cloud, edge, nodes, pods, problems }: Look): object {
       ready: readyOf(node),
       podCIDR: node.spec?.podCIDR ?? null,
     })),
-    pods: pods.map((pod) => ({
-      namespace: pod.metadata.namespace,
-      name: pod.metadata.name,
-      phase: pod.status?.phase ?? "Pending",
-      ready: `${readyContainers(pod)}/${pod.spec?.containers?.length ?? 0}`,
-      restarts: restartsOf(pod),
-      node: pod.spec?.nodeName ?? null,
-      ip: pod.status?.podIP ?? null,
+    pods: podsOf(look).map(({ namespace, name, phase, ready, restarts, node, ip }) => ({
+      namespace,
+      name,
+      phase,
+      ready,
+      restarts,
+      node: node ?? null,
+      ip: ip ?? null,
     })),
     problems,
   };
 }
 
-/** What people see. READY is always how many containers of a pod are ready, of how many. */
-export function screenOf({ cloud, edge, nodes, pods, problems }: Look, settings: Settings, now: number): string {
+/** What people see. */
+export function screenOf(look: Look, settings: Settings, now: number): string {
+  const { cloud, edge, nodes, problems } = look;
   const age = (time: string | undefined): string => (time === undefined ? "?" : humanDuration(now - Date.parse(time)));
   const link = edge.status?.link;
   const hasCloud = settings.roles.includes("cloud");
@@ -58,52 +60,84 @@ export function screenOf({ cloud, edge, nodes, pods, problems }: Look, settings:
   const linkText = link
     ? `, link ${link.state === "connected" ? "up" : `down (${link.state})`}${link.since ? ` for ${age(link.since)}` : ""}`
     : "";
-  const nodeTable = table(
-    ["NODE", "STATUS", "PODS", "AGE", "VERSION"],
-    nodes.map((node) => [
-      node.metadata.name ?? "",
-      { True: "Ready", False: "NotReady" }[readyOf(node)] ?? "Unknown",
-      String(pods.filter((pod) => pod.spec?.nodeName === node.metadata.name).length),
-      age(node.metadata.creationTimestamp),
-      node.status?.nodeInfo?.kubeletVersion ?? "",
-    ]),
-  );
-  const lines = [
-    `cloud  ${hasCloud ? (cloud.running ? cloudRuns : "is stopped") : `is elsewhere, at ${hubText(settings)}`}`,
-    ...(settings.roles.includes("edge")
-      ? [`edge   ${edge.running ? `runs, process ${edge.pid}` : "is stopped"}${linkText}`]
-      : []),
-    "",
+  const pods = podsOf(look);
+  const parts = [
+    [
+      `cloud  ${hasCloud ? (cloud.running ? cloudRuns : "is stopped") : `is elsewhere, at ${hubText(settings)}`}`,
+      ...(settings.roles.includes("edge")
+        ? [`edge   ${edge.running ? `runs, process ${edge.pid}` : "is stopped"}${linkText}`]
+        : []),
+    ],
     // Only the cloud knows of nodes.
-    ...(hasCloud ? [...nodeTable, ""] : []),
-    ...table(
-      ["NAMESPACE", "POD", "READY", "PHASE", "RESTARTS", "AGE", "NODE"],
-      cloud.answers
-        ? pods.map((pod) => [
-            pod.metadata.namespace ?? "",
-            pod.metadata.name ?? "",
-            `${readyContainers(pod)}/${pod.spec?.containers?.length ?? 0}`,
-            pod.status?.phase ?? "Pending",
-            String(restartsOf(pod)),
-            age(pod.metadata.creationTimestamp),
-            pod.spec?.nodeName ?? "",
-          ])
-        : (edge.status?.pods ?? []).map((pod) => [
-            pod.namespace,
-            pod.name,
-            `${pod.readyContainers}/${pod.containers}`,
-            pod.phase,
-            String(pod.restarts),
-            "",
-            edge.status?.node ?? "",
+    hasCloud
+      ? table(
+          ["NODE", "STATUS", "PODS", "AGE", "VERSION"],
+          nodes.map((node) => [
+            node.metadata.name ?? "",
+            ({ True: "Ready", False: "NotReady" }[readyOf(node)] ?? "Unknown") +
+              (node.spec?.unschedulable ? ",SchedulingDisabled" : ""),
+            String(pods.filter((pod) => pod.node === node.metadata.name).length),
+            age(node.metadata.creationTimestamp),
+            node.status?.nodeInfo?.kubeletVersion ?? "",
           ]),
+        )
+      : [],
+    table(
+      ["NAMESPACE", "POD", "READY", "PHASE", "RESTARTS", "AGE", "NODE"],
+      pods.map((pod) => [
+        pod.namespace,
+        pod.name,
+        pod.ready,
+        pod.phase,
+        String(pod.restarts),
+        cloud.answers ? age(pod.made) : "",
+        pod.node ?? "",
+      ]),
     ),
+    problems.length === 0 ? [] : ["PROBLEMS", ...problems.flatMap(({ what, mend }) => [`  ${what}`, `    → ${mend}`])],
   ];
-  if (problems.length > 0) {
-    lines.push("", "PROBLEMS");
-    for (const problem of problems) lines.push(`  ${problem.what}`, `    → ${problem.mend}`);
+  return parts
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n");
+}
+
+interface PodRow {
+  namespace: string;
+  name: string;
+  phase: string;
+  /** How many containers are ready, of how many. */
+  ready: string;
+  restarts: number;
+  node: string | undefined;
+  ip: string | undefined;
+  /** Wall time, RFC 3339; an edge alone does not tell it. */
+  made?: string | undefined;
+}
+
+/** The pods as the cloud tells of them, or the edge of its own while the cloud does not answer. */
+function podsOf({ cloud, edge, pods }: Look): PodRow[] {
+  if (cloud.answers) {
+    return pods.map((pod) => ({
+      namespace: pod.metadata.namespace ?? "",
+      name: pod.metadata.name ?? "",
+      phase: pod.status?.phase ?? "Pending",
+      ready: `${readyContainers(pod)}/${pod.spec?.containers?.length ?? 0}`,
+      restarts: restartsOf(pod),
+      node: pod.spec?.nodeName,
+      ip: pod.status?.podIP,
+      made: pod.metadata.creationTimestamp,
+    }));
   }
-  return lines.join("\n");
+  return (edge.status?.pods ?? []).map(({ namespace, name, phase, readyContainers, containers, restarts, ip }) => ({
+    namespace,
+    name,
+    phase,
+    ready: `${readyContainers}/${containers}`,
+    restarts,
+    node: edge.status?.node,
+    ip,
+  }));
 }
 
 const readyOf = (node: Node): string =>
