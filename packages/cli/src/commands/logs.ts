@@ -16,14 +16,17 @@ const TAIL_BYTES = 64 << 10;
 export const logs: Command = {
   name: "logs",
   operands: "[cloud|edge|containerd]",
-  summary: "Show the end of a daemon's log; the edge's when none is named.",
+  summary: "Show the end of a daemon's log; the edge's when none is named, or the cloud's where there is no edge.",
   options: { follow: { type: "boolean", short: "f", summary: "Go on as it grows" } },
   arity: [0, 1],
   run: async (call): Promise<number | void> => {
-    const word = call.operands[0] ?? "edge";
-    const name = NAMES.find((each) => each === word);
-    if (!name) throw new UsageError(`There is no log of "${word}"; it is one of ${NAMES.join(", ")}`);
-    const instance = await requireInstance(call);
+    const [word] = call.operands;
+    const named = NAMES.find((each) => each === word);
+    if (word !== undefined && !named) {
+      throw new UsageError(`There is no log of "${word}"; it is one of ${NAMES.join(", ")}`);
+    }
+    const instance = await requireInstance(call, named && roleOf(named));
+    const name = named ?? usualLog(instance.settings.roles);
     if (hasSystemd() && name !== "containerd") return showJournal(instance, name, call);
     const file = logFileOf(instance.layout, name);
     const reader = new LogReader(file);
@@ -39,6 +42,12 @@ export const logs: Command = {
     }
   },
 };
+
+/** Which role of an instance has a log. */
+const roleOf = (name: Daemon | "containerd"): Daemon => (name === "containerd" ? "edge" : name);
+
+/** Which log is shown when none is named: an instance may be a cloud alone. */
+export const usualLog = (roles: readonly Daemon[]): Daemon => (roles.includes("edge") ? "edge" : "cloud");
 
 /** systemd keeps what its units print in its journal. */
 async function showJournal(instance: Instance, daemon: Daemon, call: Call): Promise<number> {
