@@ -79,7 +79,7 @@ it("an edge of a cloud elsewhere: a join that fails leaves its proxies alone, do
     assert.match(await done("down"), /up --data-dir .* brings everything back/);
     const linked = /Everything runs after .*; node far is linked to the cloud at 127\.0\.0\.1:10000/;
     assert.match(await done("up"), linked);
-    assert.match(await done("up"), new RegExp(`This instance runs already[^]*${linked.source}`));
+    assert.match(await done("up"), new RegExp(`This instance runs already[^]*✓ edge runs[^]*${linked.source}`));
     assert.ok(!(await readdir(other.path)).includes("cloud"));
 
     await done("down");

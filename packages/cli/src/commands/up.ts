@@ -122,7 +122,8 @@ async function settleEdgeAlone(
   startEdge: typeof startInstanceDaemon,
 ): Promise<void> {
   const { layout, settings } = instance;
-  await steps.step("edge started", async () => {
+  const isRunning = (await runningDaemon(instance, "edge")) !== undefined;
+  await steps.step(isRunning ? "edge runs" : "edge started", async () => {
     await startEdge(instance, "edge");
     await waitForEdge(instance, call.signal);
   });
@@ -165,7 +166,8 @@ async function settleNode(
       await joinEdge(instance, { host: "127.0.0.1", port: settings.linkPort }, token, call.signal);
     });
   }
-  await steps.step("edge started", async () => {
+  const isRunning = (await runningDaemon(instance, "edge")) !== undefined;
+  await steps.step(isRunning ? "edge runs" : "edge started", async () => {
     await startEdge(instance, "edge");
     await waitForEdge(instance, call.signal);
   });
@@ -315,7 +317,7 @@ function printClosing({ layout, settings }: Instance): void {
   console.log(`
 API         https://127.0.0.1:${settings.apiPort}
 kubeconfig  ${layout.kubeconfig}
-logs        ${ours("logs cloud")}, ${ours("logs edge")}
+logs        ${settings.roles.map((role) => ours(`logs ${role}`)).join(", ")}
 
 Try:
   ${ours("kubectl get pods -o wide")}
