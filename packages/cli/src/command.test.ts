@@ -5,6 +5,8 @@ import { status } from "./commands/status.ts";
 import { tokenCreate } from "./commands/token.ts";
 import { up } from "./commands/up.ts";
 import { settingsRequest } from "./instance/request.ts";
+import type { Settings } from "./instance/settings.ts";
+import { TEST_SETTINGS } from "./instance/test-settings.ts";
 
 const never = new AbortController().signal;
 
@@ -34,9 +36,9 @@ describe("parseCall()", () => {
 });
 
 describe("settingsRequest()", () => {
-  const refusal = (words: string[], env: NodeJS.ProcessEnv = {}): string => {
+  const refusal = (words: string[], env: NodeJS.ProcessEnv = {}, kept?: Settings): string => {
     try {
-      settingsRequest(parseCall(up, words, env, never), { roles: ["cloud", "edge"], sample: false });
+      settingsRequest(parseCall(up, words, env, never), { roles: ["cloud", "edge"], sample: false }, kept);
     } catch (error) {
       return (error as Error).message;
     }
@@ -49,6 +51,16 @@ describe("settingsRequest()", () => {
       assert.match(refusal([], { SKERRY_LINK_PORT: text }), /^SKERRY_LINK_PORT takes a port/);
     }
     assert.equal(refusal(["--api-port=80"], { SKERRY_LINK_PORT: "65535" }), "taken");
+  });
+
+  it("takes no two ports that are one, be it one that is asked for and one that the cloud has", () => {
+    assert.equal(refusal(["--api-port=80", "--link-port=80"]), "--api-port and --link-port must differ");
+    assert.equal(refusal(["--api-port=10000"]), "--api-port and the port that edges dial into, 10000, must differ");
+    assert.equal(refusal([], { SKERRY_LINK_PORT: "6443" }), "SKERRY_LINK_PORT and the API's port, 6443, must differ");
+    const kept = { ...TEST_SETTINGS, apiPort: 7443 };
+    assert.equal(refusal(["--link-port=7443"], {}, kept), "--link-port and the API's port, 7443, must differ");
+    assert.equal(refusal(["--link-port=6443"], {}, kept), "taken");
+    assert.equal(refusal([], {}, kept), "taken");
   });
 
   it("takes as a node's name what the cloud takes", () => {

@@ -1,42 +1,50 @@
 import { CHECKS, type CheckContext, type Problem } from "../checks/machine.ts";
-import type { Call, Command } from "../command.ts";
+import type { Command } from "../command.ts";
+import { readConfig, saidBy, type Config } from "../instance/config-file.ts";
 import { findInstance } from "../instance/instance.ts";
 import { layoutOfCall } from "../instance/layout.ts";
+import { portOption } from "../instance/request.ts";
+import { USUAL_PORTS } from "../instance/settings.ts";
 import { problemsOf } from "../checks/health.ts";
-
-/** What the checks need to know for a call. */
-export async function checkContext(call: Call): Promise<CheckContext> {
-  const instance = await findInstance(call);
-  return {
-    layout: layoutOfCall(call),
-    instance,
-    roles: instance?.settings.roles ?? ["cloud", "edge"],
-    apiPort: instance?.settings.apiPort ?? 6443,
-    linkPort: instance?.settings.linkPort ?? 10_000,
-    env: call.env,
-    nowMs: Date.now(),
-  };
-}
 
 export const check: Command = {
   name: "check",
   summary: "Look at this machine's preconditions and at the instance's health; for each problem say what mends it.",
   run: async (call) => {
-    const context = await checkContext(call);
-    const found: Problem[] = [];
-    for (const each of CHECKS) {
-      const problems = await each.run(context);
-      const note = await each.note?.(context);
-      console.log(`${problems.length === 0 ? "✓" : "✗"} ${each.name}${note === undefined ? "" : `: ${note}`}`);
+    const layout = layoutOfCall(call);
+    const instance = await findInstance(call);
+    const config = await readConfig(layout, instance?.settings);
+    const context: CheckContext = {
+      layout,
+      instance,
+      roles: instance?.settings.roles ?? ["cloud", "edge"],
+      // One that is made keeps its ports until the next up.
+      ...(instance?.settings ?? portsOf(config)),
+      env: call.env,
+      nowMs: Date.now(),
+    };
+    let count = 0;
+    const say = (name: string, problems: readonly Problem[], note?: string): void => {
+      console.log(`${problems.length === 0 ? "✓" : "✗"} ${name}${note === undefined ? "" : `: ${note}`}`);
       for (const problem of problems) console.log(`    ${problem.what}\n    → ${problem.mend}`);
-      found.push(...problems);
-    }
-    if (context.instance) {
-      const problems = await problemsOf(context.instance, call.signal);
-      console.log(`${problems.length === 0 ? "✓" : "✗"} instance`);
-      for (const problem of problems) console.log(`    ${problem.what}\n    → ${problem.mend}`);
-      found.push(...problems);
-    }
-    return found.length === 0 ? 0 : 1;
+      count += problems.length;
+    };
+    for (const each of CHECKS) say(each.name, await each.run(context), await each.note?.(context));
+    if (instance) say("instance", await problemsOf(instance, call.signal));
+    else say("config file", problemsIn(config));
+    return count === 0 ? 0 : 1;
   },
 };
+
+/** The ports that a cloud would take of a config file. */
+function portsOf(config: Config): Pick<CheckContext, "apiPort" | "linkPort"> {
+  const said = saidBy(config);
+  return {
+    apiPort: portOption(said, "api-port") ?? USUAL_PORTS.apiPort,
+    linkPort: portOption(said, "link-port") ?? USUAL_PORTS.linkPort,
+  };
+}
+
+/** What would keep an instance from being made; that of one which is made is part of its health. */
+const problemsIn = ({ mistake }: Config): Problem[] =>
+  mistake === undefined ? [] : [{ what: mistake, mend: "correct it; until then, up, join and cloud refuse it" }];

@@ -29,7 +29,7 @@ export const cloud: Command = {
     const goesOn = kept !== undefined && !asked.flag("print-config");
     const config = await (goesOn ? readConfig : requireConfig)(layout, kept);
     const call = withConfig(asked, config);
-    const request = settingsRequest(call, { roles: ["cloud"], sample: false });
+    const request = settingsRequest(call, { roles: ["cloud"], sample: false }, kept);
     const level = logLevelOf(call);
     if (call.flag("print-config")) {
       console.log(configText(call, kept, ["api-port", "link-port", "cluster-cidr", "log-level"]));

@@ -16,7 +16,7 @@ import { type Instance } from "../instance/instance.ts";
 import { layoutOfCall, type Layout } from "../instance/layout.ts";
 import { settingsRequest } from "../instance/request.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
-import { ensureSettings, hubText, readSettings, type SettingsRequest } from "../instance/settings.ts";
+import { ensureSettings, hubText, readSettings, USUAL_PORTS, type SettingsRequest } from "../instance/settings.ts";
 import { createJoinToken, joinEdge } from "../instance/joining.ts";
 import { createSample, SAMPLE_NAME, sampleProgress } from "../sample.ts";
 import { whyNoKubectl } from "../setup/kubectl.ts";
@@ -57,7 +57,7 @@ export const up: Command = {
     if (isEdgeAlone) refuseForEdgeAlone(before, call);
     // What the file may say of a cloud is nothing to an edge alone.
     const said = isEdgeAlone ? call : withConfig(call, config);
-    const request = settingsRequest(said, { roles, sample: !call.flag("no-sample") });
+    const request = settingsRequest(said, { roles, sample: !call.flag("no-sample") }, kept);
     if (before && (await runsWhole(before))) {
       refuseOtherPorts(before, request);
       const instance = { layout, settings: await ensureSettings(layout, request) };
@@ -259,8 +259,8 @@ async function checkMachine(layout: Layout, request: SettingsRequest, instance: 
     layout,
     instance,
     roles: request.roles,
-    apiPort: request.apiPort ?? instance?.settings.apiPort ?? 6443,
-    linkPort: request.linkPort ?? instance?.settings.linkPort ?? 10_000,
+    apiPort: request.apiPort ?? (instance?.settings ?? USUAL_PORTS).apiPort,
+    linkPort: request.linkPort ?? (instance?.settings ?? USUAL_PORTS).linkPort,
     env: {},
     nowMs: systemClock.now(),
   };

@@ -131,6 +131,22 @@ describe("readConfig()", () => {
     assert.equal(unreadable.entries.size, 0);
     assert.match(unreadable.mistake ?? "", /^Cannot read .*config\.yaml: EISDIR.*; make it a file that root can read/);
   });
+
+  it("goes on without ports that would be one, be the other in the file or kept", async () => {
+    const read = async (config: string, kept?: Settings): Promise<[string[], string | undefined]> => {
+      await using place = await temporary(config);
+      const { entries, mistake } = await readConfig(place.layout, kept);
+      return [[...entries.keys()], mistake?.replaceAll(`${place.layout.configFile}:`, "f:")];
+    };
+    const both = "api-port: 7000\nlink-port: 7000\nnode-name: n1\n";
+    assert.deepEqual(await read(both), [["node-name"], "f:1: api-port and f:2: link-port must differ"]);
+    assert.deepEqual(await read("link-port: 6443", settings), [
+      [],
+      "f:1: link-port and the API's port, 6443, must differ",
+    ]);
+    const edgeAlone: Settings = { ...settings, roles: ["edge"] };
+    assert.equal((await read(both, edgeAlone))[1], undefined, "it has no port of its own");
+  });
 });
 
 describe("requireConfig()", () => {

@@ -4,8 +4,8 @@ import { isMissingFile } from "@skerry/base";
 import { UsageError, UserError, type Call, type Option, type Said } from "../command.ts";
 import { logLevelOf } from "../daemons/life.ts";
 import type { Layout } from "./layout.ts";
-import { clusterCidrOption, nodeNameOption, portOption } from "./request.ts";
-import { contradiction, nodeNameOf, type Settings } from "./settings.ts";
+import { clusterCidrOption, nodeNameOption, portClash, portOption } from "./request.ts";
+import { contradiction, nodeNameOf, USUAL_PORTS, type Settings } from "./settings.ts";
 
 /** The options that may stand in an instance's config file, by their names; each command takes those of them that concern it. */
 export const CONFIG_OPTIONS = {
@@ -59,7 +59,7 @@ export async function readConfig(layout: Layout, kept: Settings | undefined): Pr
     const mistake = `Cannot read ${configFile}: ${(error as Error).message}; make it a file that root can read, or remove it`;
     return { entries: new Map(), mistake };
   }
-  return parseConfig(text, configFile, (name, entry) => {
+  const config = parseConfig(text, configFile, (name, entry) => {
     checkEntry(name, entry);
     const { value, source } = entry;
     // An edge alone has no network of its own: a file that names one says nothing to it.
@@ -67,7 +67,18 @@ export async function readConfig(layout: Layout, kept: Settings | undefined): Pr
     const why = contradiction(layout, kept, { name, value, source });
     if (why !== undefined) throw new UsageError(why);
   });
+  // To an edge alone, ports of a cloud say nothing either.
+  const clash = kept?.roles.includes("cloud") === false ? undefined : portClash(saidBy(config), kept);
+  if (clash === undefined) return config;
+  const others = [...config.entries].filter(([name]) => name !== "api-port" && name !== "link-port");
+  return { entries: new Map(others), mistake: config.mistake ?? clash };
 }
+
+/** What the file says, and where, with nothing that outranks it. */
+export const saidBy = ({ entries }: Config): Said => ({
+  option: (name) => entries.get(name)?.value,
+  source: (name) => entries.get(name)?.source,
+});
 
 /** The same for a person, who can mend it first: throws `UsageError` for what is wrong with it. */
 export async function requireConfig(layout: Layout, kept: Settings | undefined): Promise<Config> {
@@ -89,8 +100,8 @@ export function withConfig(call: Call, { entries }: Config): Call {
 
 /** What one that is not made yet would take; the rest is found out when it is. */
 const USUAL: Readonly<Record<string, string>> = {
-  "api-port": "6443",
-  "link-port": "10000",
+  "api-port": String(USUAL_PORTS.apiPort),
+  "link-port": String(USUAL_PORTS.linkPort),
   "node-name": nodeNameOf(hostname()),
 };
 

@@ -1,17 +1,20 @@
 import { checkDns1123Subdomain } from "@skerry/machinery";
 import { UsageError, type Call, type Said } from "../command.ts";
 import { checkClusterCidr } from "./cluster-cidr.ts";
-import type { SettingsRequest } from "./settings.ts";
+import { USUAL_PORTS, type Settings, type SettingsRequest } from "./settings.ts";
 
-/** What a call asks of an instance's settings, each option checked. */
-export function settingsRequest(call: Call, base: Pick<SettingsRequest, "roles" | "sample" | "hub">): SettingsRequest {
+/** What a call asks of an instance's settings, each option checked, and both ports against those that are kept. */
+export function settingsRequest(
+  call: Call,
+  base: Pick<SettingsRequest, "roles" | "sample" | "hub">,
+  kept?: Settings,
+): SettingsRequest {
   const apiPort = portOption(call, "api-port");
   const linkPort = portOption(call, "link-port");
   const clusterCidr = clusterCidrOption(call);
   const nodeName = nodeNameOption(call);
-  if (apiPort !== undefined && apiPort === linkPort) {
-    throw new UsageError(`${call.source("api-port")} and ${call.source("link-port")} must differ`);
-  }
+  const clash = portClash(call, kept);
+  if (clash !== undefined) throw new UsageError(clash);
   return {
     ...base,
     source: (name) => call.source(name),
@@ -20,6 +23,16 @@ export function settingsRequest(call: Call, base: Pick<SettingsRequest, "roles" 
     ...(clusterCidr !== undefined && { clusterCidr }),
     ...(nodeName !== undefined && { nodeName }),
   };
+}
+
+/** Why a cloud cannot have the ports that are asked for, one of which may be another that it has already. Undefined when it can. */
+export function portClash(call: Said, kept: Pick<Settings, "apiPort" | "linkPort"> = USUAL_PORTS): string | undefined {
+  const [apiPort, linkPort] = [portOption(call, "api-port"), portOption(call, "link-port")];
+  const isAsked = apiPort !== undefined || linkPort !== undefined;
+  if (!isAsked || (apiPort ?? kept.apiPort) !== (linkPort ?? kept.linkPort)) return undefined;
+  const api = call.source("api-port") ?? `the API's port, ${kept.apiPort},`;
+  const link = call.source("link-port") ?? `the port that edges dial into, ${kept.linkPort},`;
+  return `${apiPort === undefined ? `${link} and ${api}` : `${api} and ${link}`} must differ`;
 }
 
 /** A port number from an option. */

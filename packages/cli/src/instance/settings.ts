@@ -25,6 +25,9 @@ export interface Settings {
   readonly hub?: HubAddress;
 }
 
+/** The ports of a cloud that nobody chose others for: of its API, and the one that edges dial into. */
+export const USUAL_PORTS: Pick<Settings, "apiPort" | "linkPort"> = { apiPort: 6443, linkPort: 10_000 };
+
 /** Where the edge of an instance dials to: the cloud beside it, or the one it joined. */
 export const hubOf = ({ hub, linkPort }: Settings): HubAddress => hub ?? { host: "127.0.0.1", port: linkPort };
 
@@ -118,8 +121,8 @@ export async function ensureSettings(layout: Layout, request: SettingsRequest): 
   const settings: Settings = {
     id: randomBytes(4).toString("hex"),
     roles: request.roles,
-    apiPort: request.apiPort ?? 6443,
-    linkPort: request.linkPort ?? 10_000,
+    apiPort: request.apiPort ?? USUAL_PORTS.apiPort,
+    linkPort: request.linkPort ?? USUAL_PORTS.linkPort,
     clusterCidr: request.roles.includes("cloud") ? (request.clusterCidr ?? (await freeClusterCidr())) : "",
     nodeName: request.nodeName ?? nodeNameOf(hostname()),
     sample: request.sample,
