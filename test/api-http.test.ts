@@ -111,12 +111,18 @@ describe("roles", () => {
       refused.json.message,
       /attempting to grant RBAC permissions not currently held:\n\{APIGroups:\[""\], Resources:\["nodes"\]/,
     );
-    const bound = await post("rolebindings", {
-      metadata: { name: "more" },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
-      subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "jane" }],
-    });
-    assert.equal(bound.status, 403);
+    const bind = (kind: string, name: string): ReturnType<typeof post> =>
+      post("rolebindings", {
+        metadata: { name: "more" },
+        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name },
+        subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "jane" }],
+      });
+    assert.equal((await bind("ClusterRole", "cluster-admin")).status, 403);
+    // A role that is made later may give anything.
+    const early = await bind("Role", "later");
+    assert.equal(early.status, 404);
+    assert.equal(early.json.message, 'roles.rbac.authorization.k8s.io "later" not found');
+    assert.equal((await bind("Role", "fine")).status, 201);
   });
 
   it("of the start get back what they lost, and keep what they were given", async () => {

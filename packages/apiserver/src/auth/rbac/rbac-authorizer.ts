@@ -1,6 +1,6 @@
 import { silentLogger, type Clock, type Logger } from "@skerry/base";
 import { Informer, type Client } from "@skerry/client";
-import { forbidden, kinds, type Kind, type KubeObject, type ObjectKey } from "@skerry/machinery";
+import { forbidden, kinds, notFound, type Kind, type KubeObject, type ObjectKey } from "@skerry/machinery";
 import type { UserInfo } from "../../request.ts";
 import { MASTERS } from "../authenticator.ts";
 import type { Attributes, Authorizer, Decision } from "../authorizer.ts";
@@ -95,12 +95,14 @@ export class RbacAuthorizer implements Authorizer, AsyncDisposable {
 
   /**
    * Throws Forbidden unless `user` may give away the role that a binding names: by the verb `bind` on it, or by having its rights himself.
+   * Throws NotFound to whoever would have to have its rights when there is no such role: nobody knows what it will give.
    */
   checkBinding(user: UserInfo, binding: { kind: Kind; key: ObjectKey; roleRef: RoleRef }): void {
     const { kind, key, roleRef } = binding;
-    const resource = roleRef.kind === "ClusterRole" ? "clusterroles" : "roles";
-    const bind = attributesOf("bind", resource, { namespace: key.namespace, name: roleRef.name });
+    const roleKind = roleRef.kind === "ClusterRole" ? kinds.ClusterRole : kinds.Role;
+    const bind = attributesOf("bind", roleKind.resource, { namespace: key.namespace, name: roleRef.name });
     if (this.authorize(user, bind).allowed) return;
+    if (!this.#index.has(roleRef, key.namespace)) throw notFound(roleKind, roleRef.name);
     this.#demandRules(user, kind, key, this.#index.rulesOf(roleRef, key.namespace));
   }
 

@@ -74,6 +74,10 @@ export class RoleIndex {
     for (const group of user.groups) yield* this.#grantsOfSubject(`group ${group}`, namespace);
   }
 
+  has({ kind, name }: RoleRef, namespace: string): boolean {
+    return this.#roles.has(roleId(kind, namespace, name));
+  }
+
   /** The rules of a role; none when there is no such role, as long as there is none. */
   rulesOf({ kind, name }: RoleRef, namespace: string): readonly PolicyRule[] {
     const id = roleId(kind, namespace, name);
