@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
+import { Informers } from "@skerry/client";
 import { internalError, kinds, type Kind, type KubeObject } from "@skerry/machinery";
 import type { Event, Lease, Secret } from "@skerry/machinery/types";
 import { deleteToken, listTokens } from "@skerry/hub";
@@ -13,7 +14,7 @@ import { FakeRuntime } from "../packages/agent/src/runtime/fake/fake-runtime.ts"
 import { noMounts } from "../packages/agent/src/volumes/mounts.ts";
 import { HubDialer } from "../packages/agent/src/link/hub-dialer.ts";
 import { EdgeIdentity } from "../packages/agent/src/link/edge-identity.ts";
-import { Cloud, never, newAuthority, tlsEdge } from "./link-world.ts";
+import { Cloud, Edge, never, newAuthority, tlsEdge } from "./link-world.ts";
 
 /** Ends the session of node n1 and waits for the next. */
 async function relink(cloud: Cloud): Promise<void> {
@@ -509,6 +510,32 @@ describe("link", () => {
     assert.notEqual(again.uid, identity.uid);
     await eventually(() => /joined anew on another machine/.test(edge.link.status.problem ?? ""));
     assert.ok(edge.holds().includes("pods/web"), "the edge decides alone");
+  });
+
+  it("lets go a node that was deleted between its certificate and its greeting", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const dialer = new HubDialer({ address: cloud.address, identity, clock: systemClock, log: silentLogger });
+    const gone = Promise.withResolvers<void>();
+    await using edge = new Edge(cloud.folder, {
+      node: "n1",
+      dial: async (signal) => {
+        const transport = await dialer.dial(signal);
+        await cloud.client.delete(kinds.Node, { namespace: "", name: "n1" });
+        await gone.promise;
+        return transport;
+      },
+      retry: { initialMs: 60_000, maxMs: 60_000 },
+    });
+    await using watched = new Informers({ client: cloud.client });
+    const nodes = watched.of(kinds.Node);
+    watched.start();
+    await watched.synced();
+    await eventually(() => nodes.get({ namespace: "", name: "n1" }) === undefined);
+    gone.resolve();
+    await eventually(() => edge.link.status.reason === "revoked");
+    assert.equal(cloud.hub.sessions.size, 0);
+    assert.equal(await cloud.get<Lease>(kinds.Lease, "n1", "kube-node-lease"), undefined);
   });
 
   it("refuses an edge of another cloud, and an edge refuses another hub", async () => {

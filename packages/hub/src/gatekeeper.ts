@@ -9,6 +9,10 @@ import { RateLimit } from "./rate-limit.ts";
 import { RefusedError } from "./refused-error.ts";
 import { sourceOf } from "./source.ts";
 
+/** Why a node whose identity is its own is let in no more. */
+export const revokedText = ({ node }: NodeIdentity): string =>
+  `Node "${node}" was deleted, or joined anew on another machine: join again`;
+
 export interface GatekeeperOptions {
   /** The CA of the link. */
   authority: X509Certificate;
@@ -40,10 +44,7 @@ export class Gatekeeper {
     const isOurs = !problem || problem.problem === "expired" || problem.problem === "not-yet-valid";
     const identity = certificate && isOurs ? identityOf(certificate) : undefined;
     if (!identity) throw this.#refused(socket, problem, problem?.message ?? "The certificate names no node");
-    if (!(await this.#exists(identity))) {
-      const message = `Node "${identity.node}" was deleted, or joined anew on another machine: join again`;
-      throw this.#refused(socket, undefined, message, 403);
-    }
+    if (!(await this.exists(identity))) throw this.#refused(socket, undefined, revokedText(identity), 403);
     // Our own signature is from the future: a clock is behind, and most likely ours.
     if (!problem || problem.problem === "not-yet-valid") {
       if (problem) log.warn({ node: identity.node, detail: problem.message }, "clock is behind");
@@ -52,6 +53,20 @@ export class Gatekeeper {
     const overdueMs = certificate ? clock.now() - certificate.validToDate.getTime() : Infinity;
     if (problem.problem === "expired" && overdueMs <= graceMs) return identity;
     throw this.#refused(socket, problem, problem.message);
+  }
+
+  /** Whether the node of a certificate is still the one that joined. What the live copy does not know yet is asked of the API. */
+  async exists({ node, uid }: NodeIdentity): Promise<boolean> {
+    const { client, nodes, signal } = this.#options;
+    const key = { namespace: "", name: node };
+    if (nodes.get(key)?.decode().metadata.uid === uid) return true;
+    try {
+      const found = await client.get<Node>(kinds.Node, key, { signal });
+      return found.decode().metadata.uid === uid;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
   }
 
   #refused(socket: TLSSocket, problem: CertificateError | undefined, message: string, status = 401): RefusedError {
@@ -63,19 +78,5 @@ export class Gatekeeper {
     else log.warn(fields, "certificate refused");
     const text = problem ? `${message} (${problem.problem})` : message;
     return new RefusedError(status, text, { problem: problem?.problem });
-  }
-
-  /** Whether the node of a certificate is still the one that joined. What the live copy does not know yet is asked of the API. */
-  async #exists({ node, uid }: NodeIdentity): Promise<boolean> {
-    const { client, nodes, signal } = this.#options;
-    const key = { namespace: "", name: node };
-    if (nodes.get(key)?.decode().metadata.uid === uid) return true;
-    try {
-      const found = await client.get<Node>(kinds.Node, key, { signal });
-      return found.decode().metadata.uid === uid;
-    } catch (error) {
-      if (isNotFound(error)) return false;
-      throw error;
-    }
   }
 }

@@ -26,7 +26,7 @@ import {
   type StreamResponse,
 } from "@skerry/wire";
 import { RENEWAL_GRACE_MS, type NodeIdentity } from "./identity.ts";
-import { Gatekeeper } from "./gatekeeper.ts";
+import { Gatekeeper, revokedText } from "./gatekeeper.ts";
 import { jsonBody, refuseUpgrade, retryHeader, sendText } from "./http.ts";
 import { Join } from "./join/join.ts";
 import { RefusedError } from "./refused-error.ts";
@@ -198,6 +198,9 @@ export class Hub implements AsyncDisposable {
       log: this.#log.child({ node: identity.node }),
       budget: budgetFor?.(identity.node),
       messages: messagesFor?.(identity.node),
+      confirm: async () => {
+        if (!(await this.#gatekeeper.exists(identity))) throw refusal("revoked", revokedText(identity));
+      },
       admit: (self, hello) => {
         if (this.#stop.signal.aborted || !this.#wanted.isSynced) {
           throw refusal("not-ready", NOT_READY, { retryAfterMs: NOT_READY_RETRY_MS });

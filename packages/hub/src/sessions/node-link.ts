@@ -44,6 +44,8 @@ export interface NodeLinkOptions {
   budget?: LaneBudget | undefined;
   /** What waits to be told to this node and is not state. */
   messages?: Outbox<Message> | undefined;
+  /** Throws the goodbye to a node that is there no more: a greeting may come long after the certificate was judged. */
+  confirm: () => Promise<void>;
   /** Makes this the node's session, or throws the goodbye. */
   admit: (link: NodeLink, hello: Hello) => void;
   onOpened: () => void;
@@ -149,22 +151,23 @@ export class NodeLink {
     return this.#session.request(request, signal);
   }
 
-  #greeted(hello: Hello): Promise<Welcome> {
-    const { identity, version, heartbeatMs, admit } = this.#options;
+  async #greeted(hello: Hello): Promise<Welcome> {
+    const { identity, version, heartbeatMs, confirm, admit } = this.#options;
     if (hello.node !== identity.node) {
       const message = `The certificate is of node "${identity.node}", the greeting of "${hello.node}"`;
-      return Promise.reject(refusal("unauthorized", message));
+      throw refusal("unauthorized", message);
     }
-    try {
-      if (hello.protocol === PROTOCOL_VERSION) admit(this, hello);
-    } catch (error) {
-      return Promise.reject(error as Error);
+    if (hello.protocol === PROTOCOL_VERSION) {
+      await confirm();
+      // Who left meanwhile must not be kept as the node's session.
+      if (this.#stop.signal.aborted) throw refusal("connection-lost", "The session is over");
+      admit(this, hello);
     }
     const wantedNow = [...this.#wantedNow()];
     const inSync = digestOf(wantedNow) === hello.digest;
     if (inSync) this.#held = wantedNow;
     else this.#isAskedForHeld = true;
-    return Promise.resolve({ protocol: PROTOCOL_VERSION, version, capabilities: [], heartbeatMs, inSync });
+    return { protocol: PROTOCOL_VERSION, version, capabilities: [], heartbeatMs, inSync };
   }
 
   #opened({ inSync }: Welcome): void {
