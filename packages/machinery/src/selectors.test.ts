@@ -69,6 +69,7 @@ describe("label selectors", () => {
     assert.throws(() => parseLabelSelector("a=-"), /values\[0\]\[a\]: Invalid value: "-": a valid label must be/);
     assert.throws(() => parseLabelSelector("-=a"), /Invalid value: "-": name part must consist of/);
     assert.throws(() => parseLabelSelector("a>b"), /the value must be an integer/);
+    assert.throws(() => parseLabelSelector("a constructor (b)"), /found 'constructor', expected: in, notin/);
   });
 
   it("come from LabelSelector objects too", () => {
@@ -86,6 +87,13 @@ describe("label selectors", () => {
     assert.throws(() => selectorOf({ matchExpressions: [{ key: "a", operator: "Like" }] }), {
       message: '"Like" is not a valid label selector operator',
     });
+    assert.throws(() => selectorOf({ matchExpressions: [{ key: "a", operator: "constructor" }] }), {
+      message: '"constructor" is not a valid label selector operator',
+    });
+    assert.deepEqual(
+      validateLabelSelector({ matchExpressions: [{}] }, "spec.selector").map(({ field }) => field),
+      ["operator", "key", "key"].map((name) => `spec.selector.matchExpressions[0].${name}`),
+    );
     assert.deepEqual(validateLabelSelector({ matchExpressions: [{ key: "a", operator: "In" }] }, "spec.selector"), [
       {
         type: "FieldValueRequired",

@@ -23,7 +23,8 @@ export type Selector = readonly LabelRequirement[];
 /** A selector as objects hold it, meta/v1 `LabelSelector`. */
 export interface LabelSelector {
   matchLabels?: Record<string, string>;
-  matchExpressions?: { key: string; operator: string; values?: string[] }[];
+  /** Whatever a client left out is missing until it was validated. */
+  matchExpressions?: { key?: string; operator?: string; values?: string[] }[];
 }
 
 type Labels = Readonly<Record<string, string>> | undefined;
@@ -40,8 +41,8 @@ export const selectorOfLabels = (labels: Readonly<Record<string, string>>): Sele
  */
 export function selectorOf(selector: LabelSelector): Selector {
   const requirements = [...selectorOfLabels(selector.matchLabels ?? {})];
-  for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
-    const op = EXPRESSION_OPERATORS[operator];
+  for (const { key = "", operator = "", values = [] } of selector.matchExpressions ?? []) {
+    const op = EXPRESSION_OPERATORS.get(operator);
     if (op === undefined) throw badRequest(`"${operator}" is not a valid label selector operator`);
     requirements.push({ key, operator: op, values: [...new Set(values)].toSorted() });
   }
@@ -49,17 +50,17 @@ export function selectorOf(selector: LabelSelector): Selector {
   return sortByKey(requirements);
 }
 
-const EXPRESSION_OPERATORS: Readonly<Record<string, LabelOperator>> = {
-  In: "in",
-  NotIn: "notin",
-  Exists: "exists",
-  DoesNotExist: "!",
-};
+const EXPRESSION_OPERATORS: ReadonlyMap<string, LabelOperator> = new Map([
+  ["In", "in"],
+  ["NotIn", "notin"],
+  ["Exists", "exists"],
+  ["DoesNotExist", "!"],
+]);
 
 /** Checks a `LabelSelector` in an object; `path` is where it stands: `spec.selector`. */
 export function validateLabelSelector(selector: LabelSelector, path: string): FieldError[] {
   const errors = validateLabels(selector.matchLabels, childPath(path, "matchLabels"));
-  for (const [i, { key, operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
+  for (const [i, { key = "", operator = "", values = [] }] of (selector.matchExpressions ?? []).entries()) {
     const at = itemPath(childPath(path, "matchExpressions"), i);
     const valuesAt = childPath(at, "values");
     if (operator === "In" || operator === "NotIn") {
@@ -185,15 +186,9 @@ const scan = (text: string): Token[] =>
     symbol: /^[=!(),<>]/.test(token),
   }));
 
-const OPERATORS: Readonly<Record<string, LabelOperator>> = {
-  "=": "=",
-  "==": "==",
-  "!=": "!=",
-  in: "in",
-  notin: "notin",
-  ">": ">",
-  "<": "<",
-};
+const OPERATORS: ReadonlyMap<string, LabelOperator> = new Map(
+  (["=", "==", "!=", "in", "notin", ">", "<"] as const).map((operator) => [operator, operator]),
+);
 
 function parseRequirement(peek: () => Token, next: () => Token): LabelRequirement {
   const negated = peek().text === "!" && peek().symbol;
@@ -208,7 +203,7 @@ function parseRequirement(peek: () => Token, next: () => Token): LabelRequiremen
     return { key, operator: negated ? "!" : "exists", values: [] };
   }
   const symbol = next();
-  const operator = OPERATORS[symbol.text];
+  const operator = OPERATORS.get(symbol.text);
   if (operator === undefined) {
     throw fail(`found '${symbol.text}', expected: in, notin, =, ==, !=, gt, lt`);
   }

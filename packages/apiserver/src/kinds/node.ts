@@ -90,7 +90,7 @@ const addressText = ({ status }: Node, type: string): string =>
 
 function validateTaints(taints: readonly Taint[], errors: FieldError[]): void {
   const seen = new Set<string>();
-  for (const [i, { key, value, effect }] of taints.entries()) {
+  for (const [i, { key = "", value, effect }] of taints.entries()) {
     const here = at("spec.taints", i);
     addInvalid(errors, `${here}.key`, key, checkQualifiedName(key));
     if (value) addInvalid(errors, `${here}.value`, value, checkLabelValue(value));

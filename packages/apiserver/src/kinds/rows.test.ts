@@ -253,6 +253,17 @@ describe("what kinds refuse", () => {
       ['spec.taints[1]: Duplicate value: {"key":"a","effect":"NoSchedule"}'],
     ],
     [
+      "a taint without a key",
+      kinds.Node,
+      { spec: { taints: [{ effect: "NoSchedule" }] } },
+      [
+        'spec.taints[0].key: Invalid value: "": name part must be non-empty',
+        "spec.taints[0].key: Invalid value: \"\": name part must consist of alphanumeric characters, '-', '_' or '.', and " +
+          "must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for " +
+          "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+      ],
+    ],
+    [
       "another CIDR for a node",
       kinds.Node,
       { spec: { podCIDR: "10.42.1.0/24" } },
@@ -271,6 +282,7 @@ describe("what kinds refuse", () => {
       { type: "kubernetes.io/dockerconfigjson", data: { ".dockerconfigjson": "c2VjcmV0" } },
       ['data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": must be JSON'],
     ],
+    ["nothing about a type that only sounds like one of JavaScript's", kinds.Secret, { type: "constructor" }, []],
     [
       "another type for a secret",
       kinds.Secret,

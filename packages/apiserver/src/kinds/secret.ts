@@ -8,12 +8,12 @@ import { base64Bytes, countOf, MAX_DATA_BYTES, validateImmutable } from "./confi
 const ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name";
 
 /** What secrets of well-known types must hold. Source: Kubernetes, "Types of Secret". */
-const REQUIRED_KEYS: Readonly<Record<string, readonly string[]>> = {
-  "kubernetes.io/dockercfg": [".dockercfg"],
-  "kubernetes.io/dockerconfigjson": [".dockerconfigjson"],
-  "kubernetes.io/ssh-auth": ["ssh-privatekey"],
-  "kubernetes.io/tls": ["tls.crt", "tls.key"],
-};
+const REQUIRED_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["kubernetes.io/dockercfg", [".dockercfg"]],
+  ["kubernetes.io/dockerconfigjson", [".dockerconfigjson"]],
+  ["kubernetes.io/ssh-auth", ["ssh-privatekey"]],
+  ["kubernetes.io/tls", ["tls.crt", "tls.key"]],
+]);
 
 export const secretRow: KindRow<Secret> = {
   kind: kinds.Secret,
@@ -50,7 +50,7 @@ function validateSecret({ data = {}, metadata, type = "" }: Secret, errors: Fiel
   }
   if (bytes > MAX_DATA_BYTES) errors.push(fieldError.tooLong("data", MAX_DATA_BYTES));
 
-  for (const key of REQUIRED_KEYS[type] ?? []) {
+  for (const key of REQUIRED_KEYS.get(type) ?? []) {
     const value = data[key];
     if (value === undefined) errors.push(fieldError.required(at("data", key)));
     else if (type.startsWith("kubernetes.io/dockerc") && !isJson(value)) {
