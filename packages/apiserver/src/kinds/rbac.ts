@@ -1,5 +1,13 @@
-import { checkDns1123Subdomain, checkPathSegmentName, fieldError, kinds, type FieldError } from "@skerry/machinery";
+import {
+  checkDns1123Subdomain,
+  checkPathSegmentName,
+  fieldError,
+  kinds,
+  validateLabelSelector,
+  type FieldError,
+} from "@skerry/machinery";
 import type {
+  AggregationRule,
   ClusterRole,
   ClusterRoleBinding,
   PolicyRule,
@@ -28,7 +36,10 @@ export const clusterRoleRow: KindRow<ClusterRole> = {
   kind: kinds.ClusterRole,
   columns: [CREATED_AT],
   name: checkPathSegmentName,
-  validate: ({ rules }, errors) => validateRules(rules ?? [], false, errors),
+  validate: ({ aggregationRule, rules }, errors) => {
+    validateRules(rules ?? [], false, errors);
+    if (aggregationRule) validateAggregation(aggregationRule, errors);
+  },
 };
 
 export const roleBindingRow: KindRow<RoleBinding> = {
@@ -103,6 +114,17 @@ function validateRules(rules: readonly PolicyRule[], namespaced: boolean, errors
     if (resources.length === 0) {
       errors.push(fieldError.required(`${here}.resources`, "resource rules must supply at least one resource"));
     }
+  }
+}
+
+function validateAggregation({ clusterRoleSelectors = [] }: AggregationRule, errors: FieldError[]): void {
+  const path = "aggregationRule.clusterRoleSelectors";
+  if (clusterRoleSelectors.length === 0) {
+    const detail = "at least one clusterRoleSelector required if aggregationRule is non-nil";
+    errors.push(fieldError.required(path, detail));
+  }
+  for (const [i, selector] of clusterRoleSelectors.entries()) {
+    errors.push(...validateLabelSelector(selector, at(path, i)));
   }
 }
 

@@ -297,6 +297,24 @@ describe("what kinds refuse", () => {
       ['rules[0].nonResourceURLs: Invalid value: ["/healthz"]: namespaced rules cannot apply to non-resource URLs'],
     ],
     [
+      "a role made of others that says of none",
+      kinds.ClusterRole,
+      { aggregationRule: {} },
+      [
+        "aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if " +
+          "aggregationRule is non-nil",
+      ],
+    ],
+    [
+      "a role made of others that cannot be told",
+      kinds.ClusterRole,
+      { aggregationRule: { clusterRoleSelectors: [{ matchExpressions: [{ key: "a", operator: "Like" }] }] } },
+      [
+        'aggregationRule.clusterRoleSelectors[0].matchExpressions[0].operator: Invalid value: "Like": ' +
+          "not a valid selector operator",
+      ],
+    ],
+    [
       "another role for a binding",
       kinds.RoleBinding,
       { roleRef: { ...roleRef, name: "view" } },
