@@ -27,12 +27,13 @@ const DATA = "..data";
  * Makes a folder hold exactly these files, all at once: they are written to a new folder beside, and `..data`, through which
  * every visible name leads, is switched to it by one rename. Readers see the old files or the new, never some of each.
  * Nothing is written when the contents are as wanted. The layout is the one that programs which watch ConfigMaps know.
+ * `mounted` are names at which containers have mounted something else: what is there stays, for the mount would go with it.
  * Resolves with whether anything changed.
  */
 export async function writeProjection(
   folder: string,
   files: ReadonlyMap<string, ProjectedFile>,
-  { gid }: { gid?: number | undefined } = {},
+  { gid, mounted = new Set() }: { gid?: number | undefined; mounted?: ReadonlySet<string> } = {},
 ): Promise<boolean> {
   for (const name of files.keys()) checkName(name);
   await mkdir(folder, { recursive: true, mode: 0o755 });
@@ -46,7 +47,7 @@ export async function writeProjection(
     await symlink(fresh, temporary);
     await rename(temporary, path.join(folder, DATA));
   }
-  await linkNames(folder, files);
+  await linkNames(folder, files, mounted);
   const current = await readLink(path.join(folder, DATA));
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     // Left by the version before, or by a write that was cut short.
@@ -68,13 +69,19 @@ async function writeFiles(folder: string, files: ReadonlyMap<string, ProjectedFi
   }
 }
 
-async function linkNames(folder: string, files: ReadonlyMap<string, ProjectedFile>): Promise<void> {
+async function linkNames(
+  folder: string,
+  files: ReadonlyMap<string, ProjectedFile>,
+  mounted: ReadonlySet<string>,
+): Promise<void> {
   const wanted = new Set([...files.keys()].map((name) => name.split("/", 1)[0] ?? name));
-  for (const entry of await readdir(folder)) {
-    if (!entry.startsWith("..") && !wanted.has(entry))
+  const entries = await readdir(folder);
+  for (const entry of entries) {
+    if (!entry.startsWith("..") && !wanted.has(entry) && !mounted.has(entry))
       await rm(path.join(folder, entry), { recursive: true, force: true });
   }
   for (const name of wanted) {
+    if (mounted.has(name) && entries.includes(name)) continue;
     const link = path.join(folder, name);
     if ((await readLink(link)) === `${DATA}/${name}`) continue;
     await rm(link, { recursive: true, force: true });

@@ -146,6 +146,35 @@ describe("setUpVolumes()", () => {
     await assert.rejects(lstat(podDir(context.paths, "u1")));
   });
 
+  it("leaves what containers mount inside of a ConfigMap in its place when that changes", async () => {
+    await using folder = await Folder.create();
+    const configMap: ConfigMap = { metadata: {}, data: { key: "1", over: "1" } };
+    const context = contextOf(folder, { configMaps: { c: configMap } });
+    const pod = podOf({ name: "conf", configMap: { name: "c" } }, { name: "cache", emptyDir: {} });
+    pod.spec!.containers[0]!.volumeMounts = [
+      { name: "conf", mountPath: "/conf" },
+      { name: "cache", mountPath: "/conf/made/deep" },
+      { name: "cache", mountPath: "/conf/late" },
+      { name: "cache", mountPath: "/conf2" },
+    ];
+    await setUpVolumes(pod, context, never);
+    const volume = volumeDir(context.paths, "u1", "configMap", "conf");
+    const at = (name: string): string => path.join(volume, name);
+    for (const name of ["made/deep", "late", "strange"]) await mkdir(at(name), { recursive: true });
+    const before = await stat(at("made/deep"));
+
+    configMap.data = { key: "2", late: "a key of the same name" };
+    await setUpVolumes(pod, context, never);
+    assert.equal(await readFile(at("key"), "utf8"), "2");
+    assert.equal((await stat(at("made/deep"))).ino, before.ino);
+    assert.ok((await lstat(at("late"))).isDirectory());
+    assert.deepEqual((await readdir(volume)).filter((name) => !name.startsWith("..")).toSorted(), [
+      "key",
+      "late",
+      "made",
+    ]);
+  });
+
   it("leaves what containers wrote to an emptyDir alone when it is set up again", async () => {
     await using folder = await Folder.create();
     const context = contextOf(folder);

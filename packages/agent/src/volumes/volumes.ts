@@ -66,7 +66,22 @@ async function setUpVolume(pod: Pod, volume: Volume, context: VolumeContext, sig
   const files = volumeContents(pod, volume, context.source, context.facts);
   // fsGroup: its members can read what only the owner could.
   if (gid !== undefined) for (const file of files.values()) file.mode |= (file.mode & 0o500) >> 3;
-  await writeProjection(folder, files, { gid });
+  await writeProjection(folder, files, { gid, mounted: namesMountedOver(pod, volume.name) });
+}
+
+/** The names in a volume at or below which containers mount something else. The runtime makes there what they are mounted on. */
+function namesMountedOver(pod: Pod, volume: string): Set<string> {
+  const names = new Set<string>();
+  for (const { volumeMounts = [] } of pod.spec?.containers ?? []) {
+    for (const { name, mountPath } of volumeMounts) {
+      if (name !== volume) continue;
+      for (const other of volumeMounts) {
+        const below = path.posix.relative(mountPath, other.mountPath);
+        if (below !== "" && !below.startsWith("..")) names.add(below.split("/", 1)[0] ?? below);
+      }
+    }
+  }
+  return names;
 }
 
 async function setUpEmptyDir(
