@@ -185,6 +185,18 @@ describe("withConfig()", () => {
 });
 
 describe("ensureSettings()", () => {
+  it("makes folders above an instance's, and says where none can be made", async () => {
+    await using place = await temporary("");
+    const made = { roles: ["cloud" as const], sample: false, clusterCidr: "10.42.0.0/16" };
+    const deep = layoutOf(path.join(place.layout.dataDir, "a/b"));
+    await ensureSettings(deep, made);
+    assert.deepEqual(await readdir(deep.dataDir), ["instance.json"]);
+    await assert.rejects(ensureSettings(layoutOf("/proc/skerry"), made), {
+      name: "UserError",
+      message: /^Cannot make \/proc\/skerry: ENOENT.*; choose another place with --data-dir$/,
+    });
+  });
+
   it("says who asks for another value than the instance was made with", async () => {
     await using place = await temporary("");
     const { layout } = place;

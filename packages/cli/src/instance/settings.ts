@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
@@ -128,9 +129,23 @@ export async function ensureSettings(layout: Layout, request: SettingsRequest): 
     sample: request.sample,
     ...(request.hub && { hub: request.hub }),
   };
-  await mkdir(layout.dataDir, { recursive: true, mode: 0o711 });
+  await makeFolders(layout.dataDir);
   await write(layout, settings);
   return settings;
+}
+
+/** Makes a folder and what is missing above it. Node's own way of it tries for ever where a file system takes no folders, as /proc. */
+async function makeFolders(folder: string): Promise<void> {
+  const parent = path.dirname(folder);
+  if (!existsSync(parent)) await makeFolders(parent);
+  try {
+    await mkdir(folder, { mode: 0o711 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return;
+    throw new UserError(`Cannot make ${folder}: ${(error as Error).message}; choose another place with --data-dir`, {
+      cause: error,
+    });
+  }
 }
 
 /** Why the instance cannot take an option's value: it was made with another, and data depends on that. Undefined when it can. */
