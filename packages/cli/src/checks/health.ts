@@ -9,10 +9,13 @@ import { commandLine } from "../instance/command-line.ts";
 import { edgeStatus } from "../instance/health.ts";
 import type { Instance } from "../instance/instance.ts";
 import { adminClient } from "../instance/kubeconfig.ts";
-import type { Problem } from "./machine.ts";
+import { roomProblems, type Problem } from "./machine.ts";
 
 /** How long the cloud may take to answer a look, in milliseconds. */
 const LOOK_MS = 5_000;
+
+/** With less room than this, what is stored, pulled or logged next finds none, and is refused. `check` warns much earlier. */
+const FULL_DISK = { leastBytes: 16 * 1024 ** 2, leastFiles: 100 };
 
 /** How an instance is, as one look found it: from the cloud's API and from the edge's own socket. */
 export interface Look {
@@ -52,6 +55,8 @@ export async function lookAt(instance: Instance, signal: AbortSignal): Promise<L
       mend: "correct it; daemons go on without what it says there, and read the file again when they start",
     });
   }
+
+  problems.push(...(await roomProblems(layout, FULL_DISK)));
 
   let nodes: readonly Node[] = [];
   let pods: readonly Pod[] = [];

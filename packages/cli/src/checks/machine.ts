@@ -139,23 +139,29 @@ const network: Check = {
 
 const disk: Check = {
   name: "disk",
-  run: async ({ layout }) => {
-    let dir = layout.dataDir;
-    while (!(await exists(dir)) && dir !== "/") dir = path.dirname(dir);
-    const { bavail, bsize, ffree, files } = await statfs(dir);
-    const problems: Problem[] = [];
-    if (bavail * bsize < LEAST_DISK_BYTES) {
-      problems.push({
-        what: `Only ${Math.round((bavail * bsize) / 2 ** 20)} MiB are free for ${layout.dataDir}`,
-        mend: "free some space there, or move the instance with --data-dir",
-      });
-    }
-    if (files > 0 && ffree < 10_000) {
-      problems.push({ what: `Only ${ffree} files more fit into ${layout.dataDir}`, mend: "remove files there" });
-    }
-    return problems;
-  },
+  run: ({ layout }) => roomProblems(layout, { leastBytes: LEAST_DISK_BYTES, leastFiles: 10_000 }),
 };
+
+/** What an instance's disk has less of than it should. */
+export async function roomProblems(
+  { dataDir }: Layout,
+  { leastBytes, leastFiles }: { leastBytes: number; leastFiles: number },
+): Promise<Problem[]> {
+  let dir = dataDir;
+  while (!(await exists(dir)) && dir !== "/") dir = path.dirname(dir);
+  const { bavail, bsize, ffree, files } = await statfs(dir);
+  const problems: Problem[] = [];
+  if (bavail * bsize < leastBytes) {
+    problems.push({
+      what: `Only ${Math.round((bavail * bsize) / 2 ** 20)} MiB are free for ${dataDir}`,
+      mend: "free some space there, or move the instance with --data-dir",
+    });
+  }
+  if (files > 0 && ffree < leastFiles) {
+    problems.push({ what: `Only ${ffree} files more fit into ${dataDir}`, mend: "remove files there" });
+  }
+  return problems;
+}
 
 const clock: Check = {
   name: "clock",

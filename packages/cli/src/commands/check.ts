@@ -23,16 +23,19 @@ export const check: Command = {
       env: call.env,
       nowMs: Date.now(),
     };
-    let count = 0;
+    const found: Problem[] = [];
     const say = (name: string, problems: readonly Problem[], note?: string): void => {
       console.log(`${problems.length === 0 ? "✓" : "✗"} ${name}${note === undefined ? "" : `: ${note}`}`);
       for (const problem of problems) console.log(`    ${problem.what}\n    → ${problem.mend}`);
-      count += problems.length;
+      found.push(...problems);
     };
     for (const each of CHECKS) say(each.name, await each.run(context), await each.note?.(context));
-    if (instance) say("instance", await problemsOf(instance, call.signal));
-    else say("config file", problemsIn(config));
-    return count === 0 ? 0 : 1;
+    if (instance) {
+      // A full disk is both the machine's and the instance's.
+      const isNew = ({ what }: Problem): boolean => !found.some((each) => each.what === what);
+      say("instance", (await problemsOf(instance, call.signal)).filter(isNew));
+    } else say("config file", problemsIn(config));
+    return found.length === 0 ? 0 : 1;
   },
 };
 
