@@ -232,6 +232,45 @@ describe("an edge with real containers", { concurrency: false }, () => {
     await edge.remove(job);
   });
 
+  it("lets containers only read what is theirs to read, with what is mounted inside it", async () => {
+    await edge.put("configmaps", {
+      metadata: { namespace: "default", name: "site", uid: "c2" },
+      data: { colour: "grey", size: "9" },
+    } as Pick<Pod, "metadata">);
+    const reader = podOf(
+      "reader",
+      {
+        ...shell(
+          [
+            "for file in /etc/colour /etc/new /one /work/own/x; do (echo red > $file) 2>/dev/null && echo wrote $file; done",
+            "echo $(cat /etc/colour) $(cat /etc/inner/size) $(grep -c reader /etc/hosts) $(test -s /etc/resolv.conf && echo names)",
+            "echo done > /etc/last-words",
+          ].join("; "),
+        ),
+        terminationMessagePath: "/etc/last-words",
+        volumeMounts: [
+          { name: "site", mountPath: "/etc" },
+          { name: "site", mountPath: "/one", subPath: "colour" },
+          { name: "site", mountPath: "/etc/inner/size", subPath: "size" },
+          { name: "site", mountPath: "/work" },
+          { name: "own", mountPath: "/work/own" },
+        ],
+      },
+      {
+        restartPolicy: "Never",
+        volumes: [
+          { name: "site", configMap: { name: "site" } },
+          { name: "own", emptyDir: {} },
+        ],
+      },
+    );
+    await edge.put("pods", reader);
+    const status = await edge.untilPhase(reader, "Succeeded");
+    assert.equal(await edge.logs(reader), "wrote /work/own/x\ngrey 9 1 names\n");
+    assert.equal(status.containerStatuses?.[0]?.state?.terminated?.message, "done\n");
+    await edge.remove(reader);
+  });
+
   it("runs a pod with an address, restarts it when it dies, and takes it down in its grace", async () => {
     const web = podOf("web", shell(`echo up; ${FOREVER}`));
     await edge.put("pods", web);

@@ -1,6 +1,7 @@
-import { volumeKind } from "../volumes/contents.ts";
-import type { Container, Pod, VolumeMount } from "@skerry/machinery/types";
+import path from "node:path";
+import type { Container, Pod, Volume, VolumeMount } from "@skerry/machinery/types";
 import type { ContainerSpec, ImageStatus, Mount } from "../runtime/runtime.ts";
+import { isProjection, volumeKind } from "../volumes/contents.ts";
 import { ContainerConfigError } from "./config-error.ts";
 import { containerVersion, VERSION_LABEL } from "./container-version.ts";
 import { expand } from "./expand.ts";
@@ -58,10 +59,15 @@ export function containerSpec(input: ContainerSpecInput): ContainerSpec {
   };
 }
 
-/** Where a volume lies on the node. */
-export function volumePath(pod: Pod, name: string, paths: PodPaths): string {
+function volumeOf(pod: Pod, name: string): Volume {
   const volume = pod.spec?.volumes?.find((one) => one.name === name);
   if (!volume) throw new ContainerConfigError(`Cannot mount volume "${name}": the pod has no such volume`);
+  return volume;
+}
+
+/** Where a volume lies on the node. */
+function volumePath(pod: Pod, name: string, paths: PodPaths): string {
+  const volume = volumeOf(pod, name);
   if (volume.hostPath) return volume.hostPath.path;
   return volumeDir(paths, pod.metadata.uid ?? "", volumeKind(volume), name);
 }
@@ -76,13 +82,48 @@ export function subPathMounts({ pod, container, env, paths }: ContainerSpecInput
   });
 }
 
+/** Where the container mounts something: what its author says, and what every container is given. */
+export const mountPaths = (container: Container): string[] => [
+  ...(container.volumeMounts ?? []).map(({ mountPath }) => mountPath),
+  HOSTS_PATH,
+  HOSTNAME_PATH,
+  RESOLV_CONF_PATH,
+  terminationPath(container),
+];
+
+/** What lies below a mount path, seen from there; undefined when `inner` does not. */
+export function pathBelow(mountPath: string, inner: string): string | undefined {
+  const below = path.posix.relative(mountPath, inner);
+  return below === "" || below.split("/", 1)[0] === ".." ? undefined : below;
+}
+
+/**
+ * The places inside volumes that containers only read at which the container mounts something else, with what is mounted there. The runtime
+ * cannot make them itself.
+ */
+export function innerMountPoints(
+  { pod, container: { volumeMounts = [] }, paths }: Pick<ContainerSpecInput, "pod" | "container" | "paths">,
+  mounts: readonly Mount[],
+): { point: string; source: string }[] {
+  // A file as well.
+  const hostname = { containerPath: HOSTNAME_PATH, hostPath: hostsFile(paths, pod.metadata.uid ?? "") };
+  return volumeMounts.flatMap(({ name, mountPath }) => {
+    const outer = mounts.find(({ containerPath }) => containerPath === mountPath);
+    if (!outer || !isProjection(volumeOf(pod, name))) return [];
+    return [...mounts, hostname].flatMap(({ containerPath, hostPath }) => {
+      const below = pathBelow(mountPath, containerPath);
+      return below === undefined ? [] : [{ point: path.join(outer.hostPath, below), source: hostPath }];
+    });
+  });
+}
+
 function mounts({ pod, container, attempt, env, paths }: ContainerSpecInput): Mount[] {
   const uid = pod.metadata.uid ?? "";
   const list: Mount[] = (container.volumeMounts ?? []).map((mount, index) => ({
     containerPath: mount.mountPath,
     hostPath:
       subPathOf(mount, env) === "" ? volumePath(pod, mount.name, paths) : subPathDir(paths, uid, container.name, index),
-    readonly: mount.readOnly === true,
+    readonly: mount.readOnly === true || isProjection(volumeOf(pod, mount.name)),
     propagation:
       mount.mountPropagation === "Bidirectional"
         ? "bidirectional"
@@ -94,12 +135,17 @@ function mounts({ pod, container, attempt, env, paths }: ContainerSpecInput): Mo
     if (list.some((mount) => mount.containerPath === containerPath)) return; // the author's own mount wins
     list.push({ containerPath, hostPath, readonly, propagation: "private" });
   };
-  add("/etc/hosts", hostsFile(paths, uid));
+  add(HOSTS_PATH, hostsFile(paths, uid));
   // In the place of the runtime's own, which stays as it was when the sandbox was made.
-  add("/etc/resolv.conf", resolvConfFile(paths, uid), { readonly: true });
+  add(RESOLV_CONF_PATH, resolvConfFile(paths, uid), { readonly: true });
   add(terminationPath(container), terminationFile(paths, uid, container.name, attempt));
   return list;
 }
+
+const HOSTS_PATH = "/etc/hosts";
+/** The runtime mounts it by itself. */
+const HOSTNAME_PATH = "/etc/hostname";
+const RESOLV_CONF_PATH = "/etc/resolv.conf";
 
 export const terminationPath = (container: Container): string =>
   container.terminationMessagePath ?? "/dev/termination-log";

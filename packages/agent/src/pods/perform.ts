@@ -1,13 +1,14 @@
-import { chmod, lchown, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, lchown, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { Clock } from "@skerry/base";
+import { isMissingFile, type Clock } from "@skerry/base";
 import type { Container, Pod } from "@skerry/machinery/types";
 import { RuntimeError, type ImageStatus, type Runtime } from "../runtime/runtime.ts";
 import type { Mounts } from "../volumes/mounts.ts";
 import { bindSubPath } from "../volumes/sub-path.ts";
 import { setUpVolumes, tearDownVolumes } from "../volumes/volumes.ts";
 import type { PodCgroups } from "./cgroups.ts";
-import { containerSpec, subPathMounts, type ContainerSpecInput } from "./container-spec.ts";
+import { containerSpec, innerMountPoints, subPathMounts, type ContainerSpecInput } from "./container-spec.ts";
 import { podDns, podResolvConf, type NodeDns } from "./dns.ts";
 import type { DownwardFacts } from "./downward.ts";
 import { containerEnv, type ConfigSource } from "./env.ts";
@@ -179,6 +180,7 @@ async function create(
   for (const { volumePath, subPath, boundAt } of subPathMounts(input)) {
     await bindSubPath({ volumePath, subPath, target: boundAt }, means.mounts, signal);
   }
+  for (const { point, source } of innerMountPoints(input, spec.mounts)) await makeMountPoint(point, source);
   created.set(name, await runtime.createContainer(sandbox.id, spec, sandboxOf(pod, sandbox.attempt, means), signal));
   record({ type: "Normal", reason: "Created", message: `Created container: ${name}`, container: name });
 }
@@ -203,6 +205,20 @@ async function makeFiles(
   const logs = path.dirname(path.join(podLogDir(paths, pod), containerLog(container.name, attempt)));
   await mkdir(logs, { recursive: true, mode: 0o755 });
   await removeOlder(logs, attempt - 1); // the one before stays for `logs --previous`
+}
+
+/** What is mounted somewhere needs a folder or a file there, as it is itself. */
+async function makeMountPoint(point: string, source: string): Promise<void> {
+  if (existsSync(point)) return;
+  const isFolder = await stat(source).then(
+    (found) => found.isDirectory(),
+    (error: unknown) => {
+      if (isMissingFile(error)) return true; // the runtime makes a folder of what is to be mounted and is not there
+      throw error;
+    },
+  );
+  await mkdir(isFolder ? point : path.dirname(point), { recursive: true, mode: 0o755 });
+  if (!isFolder) await writeFile(point, "", { flag: "a" });
 }
 
 /** Removes the files of attempts before `attempt`: their names begin with its number. */

@@ -47,6 +47,9 @@ export function volumeKind(volume: Volume): string {
   return Object.keys(volume).find((key) => key !== "name") ?? "emptyDir";
 }
 
+/** Whether the volume holds what the agent writes there, and containers only read. */
+export const isProjection = (volume: Volume): boolean => !["emptyDir", "hostPath"].includes(volumeKind(volume));
+
 /** The ConfigMaps and Secrets whose change changes what containers of the pod see in files: `configmaps/name`, `secrets/name`. */
 export function volumeReferences(pod: Pod): Set<string> {
   const names = new Set<string>();

@@ -2,6 +2,7 @@ import { chmod, lchown, mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { parseQuantity, quantityUnits } from "@skerry/machinery";
 import type { Pod, Volume } from "@skerry/machinery/types";
+import { mountPaths, pathBelow } from "../pods/container-spec.ts";
 import type { DownwardFacts } from "../pods/downward.ts";
 import type { ConfigSource } from "../pods/env.ts";
 import { podDir, volumeDir, type PodPaths } from "../pods/paths.ts";
@@ -69,15 +70,15 @@ async function setUpVolume(pod: Pod, volume: Volume, context: VolumeContext, sig
   await writeProjection(folder, files, { gid, mounted: namesMountedOver(pod, volume.name) });
 }
 
-/** The names in a volume at or below which containers mount something else. The runtime makes there what they are mounted on. */
+/** The names in a volume at or below which containers mount something else, and so what that is mounted on. */
 function namesMountedOver(pod: Pod, volume: string): Set<string> {
   const names = new Set<string>();
-  for (const { volumeMounts = [] } of pod.spec?.containers ?? []) {
-    for (const { name, mountPath } of volumeMounts) {
+  for (const container of pod.spec?.containers ?? []) {
+    for (const { name, mountPath } of container.volumeMounts ?? []) {
       if (name !== volume) continue;
-      for (const other of volumeMounts) {
-        const below = path.posix.relative(mountPath, other.mountPath);
-        if (below !== "" && !below.startsWith("..")) names.add(below.split("/", 1)[0] ?? below);
+      for (const other of mountPaths(container)) {
+        const below = pathBelow(mountPath, other);
+        if (below !== undefined) names.add(below.split("/", 1)[0] ?? below);
       }
     }
   }
