@@ -212,7 +212,10 @@ describe("PodLoop", () => {
     const web = pod();
     await edge.put(web);
     await edge.settle();
-    assert.equal(containerOf(edge, web)?.state?.waiting?.reason, "ContainerCreating");
+    assert.deepEqual(containerOf(edge, web)?.state?.waiting, {
+      reason: "ContainerCreating",
+      message: "no free address",
+    });
     assert.ok(edge.events().includes("FailedCreatePodSandBox: Failed to create pod sandbox: no free address"));
     await edge.pass(2_000);
     assert.equal(edge.reported(web)?.status.phase, "Running");

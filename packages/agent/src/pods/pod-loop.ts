@@ -133,8 +133,9 @@ export class PodLoop implements AsyncDisposable {
   /** Begins with what the last life left: nothing is assumed to be as it was. */
   async start(): Promise<void> {
     const { cache, bootId, containersEnded = false, log } = this.#options;
-    const isNewBoot = cache.note("bootId") !== bootId;
-    if (isNewBoot) log.info({ bootId }, "the machine was booted since this agent last ran");
+    const knownBoot = cache.note("bootId");
+    const isNewBoot = knownBoot !== bootId;
+    if (isNewBoot && knownBoot !== undefined) log.info({ bootId }, "the machine was booted since this agent last ran");
     if (isNewBoot || containersEnded) await this.#records.dropBackoff();
     this.#unsubscribe = cache.onChange((changed) => this.#cacheChanged(changed));
     this.#queue.start();

@@ -108,7 +108,8 @@ function statesOf(
   // Ended and to be made anew at once: until it is, its end says more than "creating" would.
   if (known?.ended) return { state: { terminated: terminated(known.ended, runtimeName) }, last: known.last };
   if (refused !== "") return { state: { waiting: { reason: "Unsupported", message: refused } }, last };
-  return { state: { waiting: { reason: "ContainerCreating" } }, last };
+  const why = troubles.pod && { message: troubles.pod.message };
+  return { state: { waiting: { reason: "ContainerCreating", ...why } }, last };
 }
 
 function terminated(ended: Ended, runtimeName: string): NonNullable<StateStatus["terminated"]> {

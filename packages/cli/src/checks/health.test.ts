@@ -116,6 +116,20 @@ describe("podProblems()", () => {
     assert.deepEqual(podProblems(waits({ phase: "Succeeded" }), instance, 0), []);
   });
 
+  it("names a pod that is being made when something is in its way", () => {
+    const whats = (message?: string): string[] => {
+      const pod = waits({ phase: "Pending" });
+      pod.status!.containerStatuses![0]!.state = {
+        waiting: { reason: "ContainerCreating", ...(message && { message }) },
+      };
+      return podProblems(pod, instance, 0).map(({ what }) => what);
+    };
+    assert.deepEqual(whats(), []);
+    assert.deepEqual(whats('configmap "site" not found'), [
+      'Pod default/web: main waits in ContainerCreating: configmap "site" not found',
+    ]);
+  });
+
   it("names a deleted pod that does not leave, and what it waits for", () => {
     const deletionTimestamp = "2026-01-01T00:00:00Z";
     const after = (ms: number, finalizers?: string[]) => {

@@ -157,6 +157,8 @@ const STUCK: Record<string, string | ((importImage: string) => string)> = {
   CreateContainerConfigError: "make the ConfigMap or Secret that it names",
   CreateContainerError: "see the pod's events",
   RunContainerError: "see the pod's events",
+  /** Where a message says what is in its way. */
+  ContainerCreating: "mend what the message names",
   Unsupported: "leave out the field that its events name",
 };
 
@@ -188,13 +190,19 @@ export function podProblems(pod: Pod, instance: Instance, now: number): Problem[
     ];
   }
   return (pod.status?.containerStatuses ?? []).flatMap((status) => {
-    const reason = status.state?.waiting?.reason ?? "";
+    const { reason = "", message = "" } = status.state?.waiting ?? {};
     const words = STUCK[reason];
-    if (words === undefined) return [];
+    const isBeingMade = reason === "ContainerCreating";
+    if (words === undefined || (isBeingMade && message === "")) return [];
     const mend =
       typeof words === "string" ? words : words(commandOn(pod.spec?.nodeName, instance, "image import FILE"));
     const verb = reason === "CrashLoopBackOff" ? `logs ${name} -p` : `describe pod ${name}`;
     const look = commandLine(instance.layout, `kubectl -n ${namespace} ${verb}`);
-    return [{ what: `Pod ${namespace}/${name}: ${status.name} waits in ${reason}`, mend: `${mend} (${look})` }];
+    return [
+      {
+        what: `Pod ${namespace}/${name}: ${status.name} waits in ${reason}${isBeingMade ? `: ${message}` : ""}`,
+        mend: `${mend} (${look})`,
+      },
+    ];
   });
 }

@@ -43,7 +43,10 @@ export const up: Command = {
     "cluster-cidr": CONFIG_OPTIONS["cluster-cidr"],
     "node-name": CONFIG_OPTIONS["node-name"],
     "no-sample": { type: "boolean", summary: "Leave the sample out" },
-    foreground: { type: "boolean", summary: "Stay, with the daemons in this process group; stop with Ctrl-C" },
+    foreground: {
+      type: "boolean",
+      summary: "Stay, with the daemons as children, until Ctrl-C or until one of them ends",
+    },
   },
   run: async (call) => {
     const layout = layoutOfCall(call);
