@@ -221,6 +221,61 @@ describe("validatePod()", () => {
       withContainer({ livenessProbe: {} }),
       ["spec.containers[0].livenessProbe: Required value: must specify a handler type"],
     ],
+    [
+      "users and groups that are none",
+      podOf({
+        containers: [{ name: "c", image: "busybox:1", securityContext: { runAsUser: 2 ** 32, runAsGroup: -1 } }],
+        securityContext: { fsGroup: 2 ** 31, supplementalGroups: [0, -1] },
+      }),
+      [
+        "spec.containers[0].securityContext.runAsUser: Invalid value: 4294967296: must be between 0 and 2147483647, inclusive",
+        "spec.containers[0].securityContext.runAsGroup: Invalid value: -1: must be between 0 and 2147483647, inclusive",
+        "spec.securityContext.fsGroup: Invalid value: 2147483648: must be between 0 and 2147483647, inclusive",
+        "spec.securityContext.supplementalGroups[1]: Invalid value: -1: must be between 0 and 2147483647, inclusive",
+      ],
+    ],
+    [
+      "privileges that are given and taken",
+      withContainer({ securityContext: { privileged: true, allowPrivilegeEscalation: false } }),
+      [
+        'spec.containers[0].securityContext: Invalid value: {"privileged":true,"allowPrivilegeEscalation":false}: cannot set ' +
+          "`allowPrivilegeEscalation` to false and `privileged` to true",
+      ],
+    ],
+    [
+      "the host's processes and the pod's own together",
+      podOf({ hostPID: true, shareProcessNamespace: true }),
+      ["spec.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled"],
+    ],
+    [
+      "a kernel setting twice, and one without a name",
+      podOf({
+        securityContext: {
+          sysctls: [
+            { name: "net.ipv4.ip_default_ttl", value: "1" },
+            { name: "net.ipv4.ip_default_ttl", value: "2" },
+            { name: "", value: "1" },
+          ],
+        },
+      }),
+      [
+        'spec.securityContext.sysctls[1].name: Duplicate value: "net.ipv4.ip_default_ttl"',
+        "spec.securityContext.sysctls[2].name: Required value",
+      ],
+    ],
+    [
+      "no name server at all",
+      podOf({ dnsPolicy: "None" }),
+      ["spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None"],
+    ],
+    [
+      "name servers and options that are none",
+      podOf({ dnsConfig: { nameservers: ["dns"], searches: [".", "_tcp.local."], options: [{ value: "1" }] } }),
+      [
+        'spec.dnsConfig.nameservers[0]: Invalid value: "dns": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+        "spec.dnsConfig.options[0]: Required value: must not be empty",
+      ],
+    ],
   ];
   for (const [what, pod, problems] of TABLE) {
     it(`${problems.length === 0 ? "accepts" : "refuses"} ${what}`, () => assert.deepEqual(problemsOf(pod), problems));

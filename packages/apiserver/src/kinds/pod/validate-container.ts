@@ -21,6 +21,7 @@ import type {
   ResourceRequirements,
 } from "@skerry/machinery/types";
 import { addInvalid, at } from "../../registry/metadata.ts";
+import { validateContainerSecurity } from "./validate-security.ts";
 
 /** What containers of a pod are checked against each other for. */
 export interface ContainerContext {
@@ -73,6 +74,9 @@ function validateContainer(container: Container, path: string, context: Containe
   validateEnvFrom(container.envFrom ?? [], `${path}.envFrom`, errors);
   validateMounts(container, `${path}.volumeMounts`, context);
   if (container.resources) validateResources(container.resources, `${path}.resources`, errors);
+  if (container.securityContext) {
+    validateContainerSecurity(container.securityContext, `${path}.securityContext`, errors);
+  }
   oneOf(container.imagePullPolicy, PULL_POLICIES, `${path}.imagePullPolicy`, errors);
   oneOf(container.terminationMessagePolicy, MESSAGE_POLICIES, `${path}.terminationMessagePolicy`, errors);
   for (const name of ["livenessProbe", "readinessProbe", "startupProbe"] as const) {

@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import {
   checkDns1123Label,
   checkDns1123Subdomain,
@@ -11,6 +10,8 @@ import {
 import type { Pod, PodSpec, Toleration } from "@skerry/machinery/types";
 import { addInvalid, at } from "../../registry/metadata.ts";
 import { nonNegative, oneOf, validateContainers } from "./validate-container.ts";
+import { validateDns, validateIp } from "./validate-dns.ts";
+import { validatePodSecurity } from "./validate-security.ts";
 import { validateVolumes } from "./validate-volume.ts";
 
 /** Source: Kubernetes API reference, Pod; the words are upstream's. */
@@ -21,8 +22,6 @@ export function validatePod(pod: Pod, errors: FieldError[]): void {
   }
   validatePodSpec(pod.spec, "spec", errors);
 }
-
-const DNS_POLICIES = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
 
 /** The part that holds for pod templates too; `path` is where the spec stands. */
 export function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[]): void {
@@ -38,7 +37,8 @@ export function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[
     }
   }
   oneOf(spec.restartPolicy, ["Always", "Never", "OnFailure"], `${path}.restartPolicy`, errors);
-  oneOf(spec.dnsPolicy, DNS_POLICIES, `${path}.dnsPolicy`, errors);
+  validateDns(spec, path, errors);
+  validatePodSecurity(spec, path, errors);
   nonNegative(spec.terminationGracePeriodSeconds, `${path}.terminationGracePeriodSeconds`, errors);
   const { activeDeadlineSeconds } = spec;
   if (activeDeadlineSeconds !== undefined && (activeDeadlineSeconds < 1 || activeDeadlineSeconds > 2 ** 31 - 1)) {
@@ -57,10 +57,7 @@ export function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[
   validateTolerations(spec.tolerations ?? [], `${path}.tolerations`, errors);
   for (const [i, { ip, hostnames = [] }] of (spec.hostAliases ?? []).entries()) {
     const here = at(`${path}.hostAliases`, i);
-    if (isIP(ip ?? "") === 0)
-      errors.push(
-        fieldError.invalid(`${here}.ip`, ip ?? "", "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
-      );
+    validateIp(ip ?? "", `${here}.ip`, errors);
     for (const [j, name] of hostnames.entries()) {
       addInvalid(errors, at(`${here}.hostnames`, j), name, checkDns1123Subdomain(name));
     }
