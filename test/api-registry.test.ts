@@ -495,6 +495,21 @@ describe("Registry.patch()", () => {
     );
     assert.equal(failure.code, 422);
   });
+
+  it("refuses to make another kind of an object", async () => {
+    await using world = await registryWorld();
+    const { revision } = await create(world, kinds.ConfigMap, "a");
+    for (const body of [
+      { kind: "Secret", data: { k: "1" } },
+      { apiVersion: "v2", data: { k: "1" } },
+    ]) {
+      const patch = { type: "merge-patch+json", body } as const;
+      const failure = await failureOf(world.client.patch(kinds.ConfigMap, at("a"), patch));
+      assert.equal(failure.code, 422);
+      assert.match(failure.message, /in the data \((Secret|v2)\) does not match the expected/);
+    }
+    assert.equal((await world.client.get(kinds.ConfigMap, at("a"))).revision, revision);
+  });
 });
 
 describe("Registry.delete()", () => {

@@ -20,21 +20,23 @@ import { copyJson } from "./json.ts";
  * says. Source: KEP-2885 "Server Side Unknown Field Validation".
  */
 export function acceptBody(context: RequestContext, kind: Kind, { object, problems }: DecodedBody): KubeObject {
-  checkKind(kind, object);
+  checkKind(kind, object, badRequest);
   const handled = `${kind.kind} in version ${quote(kind.version)} cannot be handled as a ${kind.kind}: `;
   return checked(context, kind, object, problems, (message) => badRequest(handled + message));
 }
 
 /** The same for what a patch made of an object. An error shows the patch, never what was there before. */
-export const acceptPatched = (
+export function acceptPatched(
   context: RequestContext,
   kind: Kind,
   object: KubeObject,
   { body, problems }: Pick<PatchRequest, "body" | "problems">,
-): KubeObject =>
-  checked(context, kind, object, problems, (message) =>
-    invalid({ group: "", kind: "" }, "", [fieldError.invalid("patch", JSON.stringify(body), message)]),
-  );
+): KubeObject {
+  const refuse = (message: string): StatusError =>
+    invalid({ group: "", kind: "" }, "", [fieldError.invalid("patch", JSON.stringify(body), message)]);
+  checkKind(kind, object, refuse);
+  return checked(context, kind, object, problems, refuse);
+}
 
 function checked(
   context: RequestContext,
@@ -55,14 +57,14 @@ function checked(
   return draft;
 }
 
-function checkKind(kind: Kind, object: KubeObject): void {
+function checkKind(kind: Kind, object: KubeObject, refuse: (message: string) => StatusError): void {
   const wanted = apiVersionOf(kind);
   if (object.apiVersion !== undefined && object.apiVersion !== "" && object.apiVersion !== wanted) {
-    throw badRequest(
+    throw refuse(
       `the API version in the data (${object.apiVersion}) does not match the expected API version (${wanted})`,
     );
   }
   if (object.kind !== undefined && object.kind !== "" && object.kind !== kind.kind) {
-    throw badRequest(`the kind in the data (${object.kind}) does not match the expected kind (${kind.kind})`);
+    throw refuse(`the kind in the data (${object.kind}) does not match the expected kind (${kind.kind})`);
   }
 }
