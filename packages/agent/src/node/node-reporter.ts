@@ -50,6 +50,8 @@ export class NodeReporter implements AsyncDisposable {
   #runtimeVersion = "";
   #runtimeProblems: string[] = [];
   #networkProblems: string[] = [];
+  /** As the last look of this life found it, reported or not: when a pressure was there last is no news, and must be known. */
+  #status: NodeStatus | undefined;
 
   constructor(options: NodeReporterOptions) {
     this.#options = options;
@@ -112,9 +114,10 @@ export class NodeReporter implements AsyncDisposable {
       version,
       maxPods,
       problems,
-      before,
+      before: this.#status ?? before,
       nowMs: clock.now(),
     });
+    this.#status = status;
     if (!again && before && withoutHeartbeats(before) === withoutHeartbeats(status)) return;
     const node: Node = { apiVersion: "v1", kind: "Node", metadata: { name: nodeName, labels: this.#labels() }, status };
     const bytes = Buffer.from(JSON.stringify(node));

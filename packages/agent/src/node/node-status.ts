@@ -11,7 +11,7 @@ export interface NodeStatusInput {
   maxPods: number;
   /** Why no pods can be run; empty when they can. */
   problems: string[];
-  /** The status that was last reported: conditions that did not change keep their times. */
+  /** The status at the look before: conditions that did not change keep their times. */
   before: NodeStatus | undefined;
   nowMs: number;
 }
@@ -72,11 +72,14 @@ function conditions({ machine, problems, before, nowMs }: NodeStatusInput): Node
   };
   const pressure = (type: keyof typeof PRESSURES, isNow: boolean): NodeCondition => {
     const old = before?.conditions?.find((one) => one.type === type);
-    const agoMs = old?.status === "True" ? nowMs - Date.parse(old.lastHeartbeatTime ?? now) : PRESSURE_MS;
     const { yes, no } = PRESSURES[type];
-    return isNow || (agoMs >= 0 && agoMs < PRESSURE_MS)
-      ? condition(type, "True", yes.reason, `kubelet has ${yes.text}`)
-      : condition(type, "False", no.reason, `kubelet has ${no.text}`);
+    const has = condition(type, "True", yes.reason, `kubelet has ${yes.text}`);
+    if (isNow) return has;
+    const seenAt = old?.status === "True" ? (old.lastHeartbeatTime ?? now) : undefined;
+    const agoMs = seenAt === undefined ? PRESSURE_MS : nowMs - Date.parse(seenAt);
+    // Its heartbeat stays that of the last look that found it.
+    if (seenAt !== undefined && agoMs >= 0 && agoMs < PRESSURE_MS) return { ...has, lastHeartbeatTime: seenAt };
+    return condition(type, "False", no.reason, `kubelet has ${no.text}`);
   };
   return [
     pressure("MemoryPressure", machine.memoryAvailableBytes < MEMORY_RESERVE),

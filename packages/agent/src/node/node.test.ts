@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import path from "node:path";
 import { describe, it } from "node:test";
+import { silentLogger } from "@skerry/base";
+import { FakeClock } from "@skerry/base/testing";
 import type { NodeStatus } from "@skerry/machinery/types";
+import { EdgeCache } from "../cache/edge-cache.ts";
+import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
 import { defaultRouteInterface, hostAddresses, readMachine, type MachineFacts } from "./machine-facts.ts";
+import { NodeReporter } from "./node-reporter.ts";
 import { nodeStatus, withoutHeartbeats, type NodeStatusInput } from "./node-status.ts";
 
 const GIB = 2 ** 30;
@@ -81,7 +88,42 @@ describe("nodeStatus()", () => {
     const full = statusOf({ machine: { ...machine, storageAvailableBytes: GIB } });
     assert.equal(conditionOf(full, "DiskPressure")?.status, "True");
     assert.equal(conditionOf(statusOf({ before: full, nowMs: T0 + 60_000 }), "DiskPressure")?.status, "True");
-    assert.equal(conditionOf(statusOf({ before: full, nowMs: T0 + 301_000 }), "DiskPressure")?.status, "False");
+    const kept = statusOf({ before: full, nowMs: T0 + 200_000 });
+    assert.equal(conditionOf(statusOf({ before: kept, nowMs: T0 + 301_000 }), "DiskPressure")?.status, "False");
+  });
+});
+
+describe("NodeReporter", () => {
+  it("counts the five minutes from the last look that found the pressure, reported or not", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "skerry-node-"));
+    const clock = new FakeClock(T0);
+    await using cache = EdgeCache.open(path.join(folder, "cache.db"), { clock, log: silentLogger });
+    let storageAvailableBytes = GIB;
+    const reporter = new NodeReporter({
+      nodeName: "gate",
+      version: "v1.35.0+skerry",
+      runtime: new FakeRuntime({ clock }),
+      cache,
+      clock,
+      log: silentLogger,
+      readMachine: async () => ({ ...machine, storageAvailableBytes }),
+      problems: () => [],
+    });
+    const reported = async (): Promise<string | undefined> => {
+      await reporter.look();
+      const [entry] = cache.reports.after(0, 1);
+      const { status } = JSON.parse(Buffer.from(entry?.item.bytes ?? []).toString()) as { status: NodeStatus };
+      return conditionOf(status, "DiskPressure")?.status;
+    };
+    assert.equal(await reported(), "True");
+    clock.advance(600_000);
+    assert.equal(await reported(), "True");
+    storageAvailableBytes = 10 * GIB;
+    clock.advance(5_000);
+    assert.equal(await reported(), "True", "it ended a moment ago");
+    clock.advance(300_000);
+    assert.equal(await reported(), "False");
+    await rm(folder, { recursive: true });
   });
 });
 
