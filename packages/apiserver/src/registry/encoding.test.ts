@@ -26,6 +26,16 @@ describe("encoderOf()", () => {
   it("manages without any other metadata", () => {
     assert.deepEqual(read(encoderOf(pod({}))(3)), pod({ resourceVersion: "3" }));
   });
+
+  it("refuses what is too large, in bytes and whatever the letters", () => {
+    const withMessage = (message: string): KubeObject => pod({ name: "p" }, { status: { message } });
+    const mib = 1 << 20;
+    for (const message of ["x".repeat(3 * mib), "水".repeat(mib), "🌊".repeat(0.75 * mib)])
+      encoderOf(withMessage(message));
+    for (const message of ["x".repeat(4 * mib), "水".repeat(1.2 * mib), "🌊".repeat(mib)]) {
+      assert.throws(() => encoderOf(withMessage(message)), { reason: "RequestEntityTooLarge" });
+    }
+  });
 });
 
 describe("withRevision()", () => {

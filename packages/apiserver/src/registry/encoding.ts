@@ -14,12 +14,16 @@ export function encoderOf(object: KubeObject): (revision: number) => Uint8Array 
   const { apiVersion, kind, metadata, ...rest } = object;
   const { resourceVersion: _, ...others } = metadata;
   const text = JSON.stringify({ apiVersion, kind, metadata: others, ...rest });
-  if (text.length > MAX_BODY + MAX_ADDED) throw requestEntityTooLarge(`limit is ${MAX_BODY}`);
+  if (isLongerThan(MAX_BODY + MAX_ADDED, text)) throw requestEntityTooLarge(`limit is ${MAX_BODY}`);
   const cut = text.indexOf(METADATA) + METADATA.length;
   const comma = text[cut] === "}" ? "" : ",";
   return (revision) =>
     Buffer.from(`${text.slice(0, cut)}"resourceVersion":"${revision}"${comma}${text.slice(cut)}`, "utf8");
 }
+
+/** Whether a text has more bytes in UTF-8. Most are so short that they need not be counted: a UTF-16 unit is three bytes at most. */
+const isLongerThan = (bytes: number, text: string): boolean =>
+  text.length * 3 > bytes && Buffer.byteLength(text) > bytes;
 
 /** The same object with another revision, without decoding it where its bytes are as `encoderOf` writes them. */
 export function withRevision(object: Encoded, revision: number): Uint8Array {
