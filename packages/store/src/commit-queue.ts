@@ -56,6 +56,8 @@ export class CommitQueue {
   #inFlight: PendingWrite[] = [];
   #bytes = 0;
   #ceiling: number;
+  /** The newest durable write that is on the medium. */
+  #committed = 0;
   #reservation: PromiseWithResolvers<void> | undefined;
   #reservationsWaiting = 0;
   #flush: { left: number; done: PromiseWithResolvers<void> } | undefined;
@@ -88,6 +90,11 @@ export class CommitQueue {
 
   get ceiling(): number {
     return this.#ceiling;
+  }
+
+  /** The newest revision that is given to nobody else whenever this process ends: a start goes on above it. */
+  get lasting(): number {
+    return Math.max(this.#ceiling, this.#committed);
   }
 
   /** Throws when a write cannot be taken now. */
@@ -195,6 +202,7 @@ export class CommitQueue {
     if (ceiling !== undefined) this.#ceiling = Math.max(this.#ceiling, ceiling);
     this.#inFlight = [];
     for (const write of writes) this.#bytes -= write.entry.bytes.byteLength;
+    this.#committed = writes.at(-1)?.entry.at ?? this.#committed;
     this.#publish(writes);
     if (reservation) {
       this.#reservation = undefined;

@@ -56,6 +56,25 @@ describe("a commit that fails", () => {
     assert.ok(revision > since + 1, "a revision that was given out is not given out again");
   });
 
+  it("shows no revision that another write would have after a kill", async () => {
+    const medium = new MemoryLog();
+    const log = new FaultyLog(medium);
+    const lost = await openStore({ log, volatile: [] });
+    await put(lost, "a/kept", 1);
+    log.beforeCommit = () => {
+      throw new Error("the medium is full");
+    };
+    for (let i = 0; i < 3; i++) await assert.rejects(put(lost, "a/kept", 2), StorageUnavailableError);
+    const { revision: shown } = lost.list(PODS);
+    // Not disposed: as after kill -9.
+    await using store = await openStore({ log: medium, volatile: [] });
+    const { signal } = new AbortController();
+    const told = take(store.watch(PODS, { since: shown, signal }), 1);
+    const written = await put(store, "a/kept", 3);
+    assert.ok(written > shown, `${written} was shown already: ${shown}`);
+    assert.equal((await told)[0]?.revision, written);
+  });
+
   it("counts as done when it reached the medium after all", async () => {
     const log = new FaultyLog(new MemoryLog());
     await using store = await openStore({ log });

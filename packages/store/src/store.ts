@@ -137,8 +137,10 @@ export class Store implements ObjectStorage, AsyncDisposable {
   }
 
   get revision(): number {
-    const oldest = this.#queue?.oldest;
-    return oldest === undefined ? this.#newest : oldest - 1;
+    if (!this.#queue) return this.#newest;
+    const { lasting, oldest } = this.#queue;
+    // Those of writes that failed are shown to nobody before something above them is on the medium.
+    return Math.min(oldest === undefined ? this.#newest : oldest - 1, lasting);
   }
 
   get stats(): StoreStats {
