@@ -65,6 +65,17 @@ describe("Node lifecycle", () => {
     });
   });
 
+  it("leaves conditions of others as they are", async () => {
+    await using scene = await ControllersWorld.create();
+    const body = { status: { conditions: [{ type: "DuplicateIdentity", status: "True", reason: "TwoDevices" }] } };
+    const patch = { type: "strategic-merge-patch+json", body } as const;
+    await scene.client.patch(kinds.Node, { namespace: "", name: "n0" }, patch, { subresource: "status" });
+    scene.alive.delete("n0");
+    await scene.until("the node to be lost", async () => readyOf(await scene.get(kinds.Node, "n0")) === "Unknown");
+    const { conditions } = (await scene.get(kinds.Node, "n0")).status ?? {};
+    assert.equal(conditions?.find(({ type }) => type === "DuplicateIdentity")?.status, "True");
+  });
+
   it("keeps the taints of others", async () => {
     await using scene = await ControllersWorld.create();
     const mine = { key: "example.com/mine", effect: "NoSchedule" };

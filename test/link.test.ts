@@ -290,6 +290,13 @@ describe("link", () => {
     await relink(cloud);
     await edge.synced();
     const last = asked;
+    // What somebody else does not know of the node is nothing that the edge could tell.
+    const node = await cloud.node("n1");
+    assert.ok(node);
+    const conditions = [...(node.status?.conditions ?? []), { type: "example.com/Lit", status: "Unknown" }];
+    await cloud.client.update(kinds.Node, { ...node, status: { ...node.status, conditions } } as never, {
+      subresource: "status",
+    });
     await relink(cloud);
     await edge.synced();
     assert.equal(asked, last);

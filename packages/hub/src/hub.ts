@@ -338,6 +338,6 @@ export class Hub implements AsyncDisposable {
   }
 }
 
-/** Whether the cloud has written over a node's conditions because it was out of sight (status Unknown is never an edge's own word). */
+/** Whether the cloud has written over a node's conditions because it was out of sight (status Unknown is never an edge's own word of its Ready). */
 const isTakenForLost = (node: Node): boolean =>
-  node.status?.conditions?.some(({ status }) => status === "Unknown") ?? false;
+  node.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "Unknown") ?? false;

@@ -18,6 +18,8 @@ export interface NodeLifecycleOptions extends Surroundings {
 export const LEASE_NAMESPACE = "kube-node-lease";
 const NOT_READY = "node.kubernetes.io/not-ready";
 const UNREACHABLE = "node.kubernetes.io/unreachable";
+/** The conditions that a node says of itself. Those of others, such as that its identity is used twice, are as true as before. */
+const OWN_CONDITIONS: ReadonlySet<string> = new Set(["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"]);
 
 /**
  * Gives nodes their share of the pod network, and says honestly what is known of them: a node whose lease grows old has conditions Unknown,
@@ -109,17 +111,18 @@ export class NodeLifecycle implements AsyncDisposable {
     this.#events.record(referenceTo(kinds.Node, node), "Warning", "CIDRAssignmentFailed", message);
   }
 
-  /** Says in the node's conditions that nothing has been heard from it, and returns the node as it is then. */
+  /** Says in the node's own conditions that nothing has been heard from it, and returns the node as it is then. */
   async #giveUp(node: Node, signal: AbortSignal): Promise<Node> {
     const now = timestamp(this.#clock.now());
-    const conditions: NodeCondition[] = (node.status?.conditions ?? []).map((condition) => ({
+    const own = (node.status?.conditions ?? []).filter(({ type }) => OWN_CONDITIONS.has(type));
+    const conditions: NodeCondition[] = own.map((condition) => ({
       ...condition,
       status: "Unknown",
       reason: "NodeStatusUnknown",
       message: "The node's link is down: nothing has been heard from it.",
       lastTransitionTime: condition.status === "Unknown" ? (condition.lastTransitionTime ?? now) : now,
     }));
-    if (!conditions.some((condition) => condition.type === "Ready")) {
+    if (!own.some((condition) => condition.type === "Ready")) {
       conditions.push({
         type: "Ready",
         status: "Unknown",
