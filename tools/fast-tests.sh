@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The fast tests, in two processes: one for each of the two cores that a small machine has, since unit files share a process safely and starting
-# one for each costs more than most of them take. Their temporary files are kept in memory where there is room: most of their time were flushes
-# to a disk, which prove nothing here (kill -9 loses no page that is written; full-disk.test.ts has a real disk).
+# The fast tests, two processes at a time: one for each of the two cores that a small machine has. Unit files share a process safely, and starting
+# one for each costs more than most of them take; six parts are few enough for that, and many enough to keep both cores busy to the end. Their
+# temporary files are kept in memory where there is room: most of their time were flushes to a disk, which prove nothing here (kill -9 loses no
+# page that is written; full-disk.test.ts has a real disk).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/node_modules/.bin:$PATH"
@@ -14,13 +15,11 @@ fi
 trap 'rm -rf "$temporary"' EXIT
 mkdir "$temporary/tmp"
 
-shard() {
-  TMPDIR="$temporary/tmp" node --test --test-shard="$1/2" --test-isolation=none --test-reporter=dot \
-    "packages/*/src/**/*.test.ts" "tools/*/*.test.ts" "test/*.test.ts"
-}
-shard 2 >"$temporary/shard-2.log" 2>&1 &
-failed=0
-shard 1 || failed=1
-wait $! || failed=1
-cat "$temporary/shard-2.log"
-exit "$failed"
+export TMPDIR="$temporary/tmp"
+seq 6 | xargs -P 2 -n 1 bash -c '
+  status=0
+  node --test --test-shard="$1/6" --test-isolation=none --test-reporter=dot \
+    "packages/*/src/**/*.test.ts" "tools/*/*.test.ts" "test/*.test.ts" >"$TMPDIR.$1" 2>&1 || status=1
+  cat "$TMPDIR.$1"
+  exit $status
+' shard

@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { silentLogger, type Logger } from "@skerry/base";
@@ -262,3 +263,13 @@ export const deleted = (pod: Pod, graceSeconds = 30): Pod => ({
 /** What was last reported of a container. */
 export const containerOf = (edge: EdgeFixture, wanted: Pod, name = "main") =>
   edge.reported(wanted)?.status.containerStatuses?.find((one) => one.name === name);
+
+/** Fails unless nothing of any pod is left anywhere. */
+export async function assertNothingLeft(edge: EdgeFixture): Promise<void> {
+  assert.deepEqual(Object.keys(edge.machine.sandboxes), []);
+  assert.deepEqual(Object.keys(edge.machine.containers), []);
+  assert.deepEqual(await readdir(path.join(edge.folder, "pods")), []);
+  assert.deepEqual(await readdir(path.join(edge.folder, "logs", "pods")), []);
+  assert.deepEqual([...edge.cache.pods()], []);
+  assert.deepEqual(edge.cache.rememberedUids(), []);
+}
