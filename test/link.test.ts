@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
 import { Informers } from "@skerry/client";
 import { internalError, kinds, type Kind, type KubeObject } from "@skerry/machinery";
-import type { Event, Lease, Secret } from "@skerry/machinery/types";
+import type { Event, Lease, Pod, Secret } from "@skerry/machinery/types";
 import { deleteToken, listTokens } from "@skerry/hub";
 import { silentLogger, systemClock } from "@skerry/base";
 import { Agent } from "../packages/agent/src/agent.ts";
@@ -330,6 +330,30 @@ describe("link", () => {
       await cloud.client.update(kind, changed, { subresource: "status" });
     }
     await eventually(isWell);
+  });
+
+  it("gets the status of a pod again that the cloud wrote over while the node was back already", async () => {
+    await using cloud = await new Cloud().start();
+    const identity = await cloud.join("n1");
+    const created = await cloud.createPod("web", "n1");
+    let asked = 0;
+    await using edge = tlsEdge(cloud, identity, { onResend: () => void asked++ });
+    await edge.synced();
+    const say = async (condition: object): Promise<void> => {
+      const pod = await cloud.pod("web");
+      assert.ok(pod);
+      const changed = { ...pod, status: { ...pod.status, conditions: [{ type: "Ready", ...condition }] } } as Pod;
+      await cloud.client.update<Pod>(kinds.Pod, changed, { subresource: "status" });
+    };
+    await edge.reportPod(created, { phase: "Running", conditions: [{ type: "Ready", status: "True" }] });
+    await eventually(async () => (await cloud.pod("web"))?.status?.phase === "Running");
+    await say({ status: "False", reason: "ContainersNotReady" });
+    await relink(cloud);
+    await edge.synced();
+    assert.equal(asked, 0);
+    await say({ status: "False", reason: "NodeNotReady" });
+    await relink(cloud);
+    await eventually(() => asked > 0);
   });
 
   it("acknowledges a report only after the API has committed it", async () => {

@@ -264,15 +264,24 @@ export class Hub implements AsyncDisposable {
     const link = this.sessions.locate(name);
     if (!node) this.sessions.forget(name);
     else if (link && node.metadata.uid !== link.identity.uid) this.sessions.forget(name);
-    else this.#correct(name);
+    else if (isTakenForLost(node)) link?.askAgain();
   }
 
-  /** Asks a linked edge for its own word where the cloud has written that it is lost. Looked at with each renewal of its lease. */
+  /** Asks a linked edge for its own word where the cloud has written over it that the node is lost. Looked at with each renewal of its lease. */
   #correct(name: string): void {
     const link = this.sessions.locate(name);
     if (!link) return;
     const node = this.#nodes.get({ namespace: "", name })?.decode();
-    if (node && isTakenForLost(node)) link.askAgain();
+    if ((node && isTakenForLost(node)) || this.#hasWrittenOff(name)) link.askAgain();
+  }
+
+  /** Whether the cloud has written over a pod because its node was out of sight: it may do so to one pod when the node is back and has told of it. */
+  #hasWrittenOff(node: string): boolean {
+    for (const { status } of this.#bound.of(node)) {
+      const ready = status?.conditions?.find(({ type }) => type === "Ready");
+      if (ready?.status === "False" && ready.reason === "NodeNotReady") return true;
+    }
+    return false;
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

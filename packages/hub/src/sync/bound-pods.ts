@@ -9,6 +9,7 @@ interface GonePod extends ObjectKey {
 
 /** How many pods that are gone are remembered; those that went first are forgotten. */
 const MAX_GONE = 5000;
+const BY_NODE = "node";
 
 /**
  * Knows which pods are bound to a node, and which were until lately: of the end of a pod an edge tells when the API has it no more. What went
@@ -22,6 +23,7 @@ export class BoundPods {
 
   constructor(pods: Informer<Pod>, { maxGone = MAX_GONE }: { maxGone?: number } = {}) {
     this.#pods = pods;
+    this.#pods.addIndex(BY_NODE, (pod) => (pod.spec?.nodeName ? [pod.spec.nodeName] : []));
     this.#maxGone = maxGone;
   }
 
@@ -40,6 +42,11 @@ export class BoundPods {
   stop(): void {
     this.#end?.();
     this.#end = undefined;
+  }
+
+  /** The pods that are bound to `node`. */
+  *of(node: string): Generator<Pod> {
+    for (const pod of this.#pods.byIndex(BY_NODE, node)) yield pod.decode();
   }
 
   /** Whether the pod of this name and uid is bound to `node`, or lately was. */
