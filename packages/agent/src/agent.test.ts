@@ -200,6 +200,32 @@ describe("Agent", () => {
     assert.deepEqual(asked, ["10.42.0.0/24"]);
   });
 
+  it("tries again to set the pods' network up, once in five seconds however often its Node changes meanwhile", async () => {
+    await using place = await Place.create();
+    const clock = new FakeClock();
+    let tries = 0;
+    await using agent = place.agent(new FakeRuntime({ clock }), {
+      clock,
+      configureNetwork: async () => {
+        tries++;
+        throw new Error("no iptables");
+      },
+    });
+    await agent.start();
+    const changes = 3;
+    for (let i = 1; i <= changes; i++) {
+      const metadata = { name: "n1", uid: "n", labels: { change: String(i) } };
+      await put(agent, "nodes", { metadata, spec: { podCIDR: "10.42.0.0/24" } } as Pick<Pod, "metadata">);
+      await eventually(() => tries === i);
+    }
+    for (let i = 1; i <= 3; i++) {
+      clock.advance(5_000);
+      await eventually(() => tries >= changes + i);
+      await new Promise(setImmediate);
+      assert.equal(tries, changes + i);
+    }
+  });
+
   it("serves container logs, and refuses as a kubelet does", async () => {
     await using place = await Place.create();
     const runtime = new FakeRuntime({ registry: ["app:1"], writesFiles: true });

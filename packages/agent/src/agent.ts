@@ -283,6 +283,7 @@ export class Agent implements AsyncDisposable {
     const { configureNetwork } = this.#options;
     if (!configureNetwork) return;
     let running = Promise.resolve();
+    let cancelRetry = (): void => {};
     const follow = async (): Promise<void> => {
       const podCidr = cache.node()?.spec?.podCIDR ?? "";
       if (podCidr === "" || podCidr === this.#networkConfigured || this.#stop.signal.aborted) return;
@@ -294,10 +295,10 @@ export class Agent implements AsyncDisposable {
       } catch (error) {
         this.#networkProblem = error instanceof Error ? error.message : String(error);
         this.#log.warn({ podCidr, err: error }, "cannot set the pods' network up; trying again");
-        const cancel = this.#clock.after(NETWORK_RETRY_MS, () => {
+        cancelRetry();
+        cancelRetry = this.#clock.after(NETWORK_RETRY_MS, () => {
           running = running.then(follow);
         });
-        this.#stop.signal.addEventListener("abort", cancel, { once: true });
       }
     };
     const unsubscribe = cache.onChange((changed) => {
@@ -306,6 +307,7 @@ export class Agent implements AsyncDisposable {
     this.#parts.defer(async () => {
       unsubscribe();
       await running;
+      cancelRetry();
     });
     running = running.then(follow);
   }
