@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { eventually } from "@skerry/base/testing";
@@ -12,6 +12,7 @@ import { Agent } from "../packages/agent/src/agent.ts";
 import { noCgroups } from "../packages/agent/src/pods/cgroups.ts";
 import { FakeRuntime } from "../packages/agent/src/runtime/fake/fake-runtime.ts";
 import { noMounts } from "../packages/agent/src/volumes/mounts.ts";
+import { join } from "../packages/agent/src/link/join.ts";
 import { HubDialer } from "../packages/agent/src/link/hub-dialer.ts";
 import { EdgeIdentity } from "../packages/agent/src/link/edge-identity.ts";
 import { Cloud, Edge, never, newAuthority, tlsEdge } from "./link-world.ts";
@@ -58,6 +59,29 @@ describe("join", () => {
       cloud.join("n1", { file: "other" }),
       /exists already: join under another name.*kubectl delete node n1/,
     );
+  });
+
+  it("lets the machine in whose answer was lost, and nobody else under its name", async () => {
+    await using cloud = await new Cloud().start();
+    const token = await cloud.token();
+    const hasJoined = Promise.withResolvers<void>();
+    const lost = new AbortController();
+    cloud.api.beforeWrite = (kind) => {
+      // The Node is made, and the machine hears nothing of it any more.
+      if (kind.kind === "Node") queueMicrotask(() => lost.abort(new Error("the power failed")));
+      hasJoined.resolve();
+    };
+    const identityFile = path.join(cloud.folder, "edge", "n1.pem");
+    const options = { server: cloud.address, token, nodeName: "n1", identityFile };
+    await assert.rejects(join({ ...options, signal: lost.signal }), /aborted/);
+    await hasJoined.promise;
+    const node = await eventually(() => cloud.node("n1"));
+    cloud.api.beforeWrite = () => {};
+    await assert.rejects(cloud.join("n1", { token, file: "other" }), /exists already/);
+    assert.equal(existsSync(path.join(cloud.folder, "other.pem.key")), false, "a refusal leaves nothing behind");
+    const identity = await join({ ...options, signal: AbortSignal.timeout(20_000) });
+    assert.equal(identity.uid, node.metadata.uid);
+    assert.deepEqual(readdirSync(path.dirname(identityFile)), ["n1.pem"]);
   });
 
   it("refuses a token that is wrong, expired, deleted, cut, or of another cloud, and says which", async () => {

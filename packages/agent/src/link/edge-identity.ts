@@ -1,6 +1,5 @@
-import { X509Certificate } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
-import path from "node:path";
+import { X509Certificate, type KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import {
   createCsr,
   createKey,
@@ -63,11 +62,9 @@ export class EdgeIdentity {
     return new EdgeIdentity(file, { key, certificate, authority });
   }
 
-  /** Makes a key, asks for a certificate with a request for it (base64 DER), and keeps both. */
-  static async create(file: string, ask: (csr: string) => Promise<unknown>): Promise<EdgeIdentity> {
-    const key = createKey();
+  /** Asks for a certificate of a key with a request for it (base64 DER), and keeps both. */
+  static async create(file: string, key: KeyObject, ask: (csr: string) => Promise<unknown>): Promise<EdgeIdentity> {
     const answer = credentialsOf(await ask(createCsr(key).toString("base64")));
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     const parts = { key: keyToPem(key), certificate: answer.certificate, authority: answer.authority };
     const identity = new EdgeIdentity(file, parts);
     await save(file, parts);

@@ -1,7 +1,27 @@
-import { createHash, timingSafeEqual, X509Certificate } from "node:crypto";
-import { silentLogger, systemClock, type Clock, type Logger } from "@skerry/base";
+import { createHash, timingSafeEqual, X509Certificate, type KeyObject } from "node:crypto";
+import { mkdir, readFile, rm, rmdir } from "node:fs/promises";
+import path from "node:path";
+import {
+  createKey,
+  isMissingFile,
+  keyFromPem,
+  keyToPem,
+  silentLogger,
+  systemClock,
+  writeFileAtomic,
+  type Clock,
+  type Logger,
+} from "@skerry/base";
 import { CA_PATH, JOIN_PATH } from "@skerry/wire";
-import { connect, dialHub, exchange, NotTheHubError, type HubAddress, type HubSession } from "./dial.ts";
+import {
+  connect,
+  dialHub,
+  exchange,
+  HubRefusedError,
+  NotTheHubError,
+  type HubAddress,
+  type HubSession,
+} from "./dial.ts";
 import { EdgeIdentity } from "./edge-identity.ts";
 
 export interface JoinOptions {
@@ -27,15 +47,49 @@ export async function join(options: JoinOptions): Promise<EdgeIdentity> {
   const { clock = systemClock, log = silentLogger } = options;
   const { id, secret, pin } = parseToken(token);
   const { authority, session } = await pinnedAuthority({ address, proxy }, pin, signal);
-  return EdgeIdentity.create(identityFile, async (csr) => {
-    const socket = await dialHub({ address, proxy, authority, identity: undefined, clock, log, session, signal });
-    try {
-      const body = { token: `${id}.${secret}`, node: nodeName, csr };
-      return await exchange(socket, { method: "POST", path: JOIN_PATH, body }, signal);
-    } finally {
-      socket.destroy();
+  const socket = await dialHub({ address, proxy, authority, identity: undefined, clock, log, session, signal });
+  try {
+    return await withJoinKey(identityFile, (key) =>
+      EdgeIdentity.create(identityFile, key, (csr) => {
+        const body = { token: `${id}.${secret}`, node: nodeName, csr };
+        return exchange(socket, { method: "POST", path: JOIN_PATH, body }, signal);
+      }),
+    );
+  } finally {
+    socket.destroy();
+  }
+}
+
+/**
+ * Runs a join with the key of one that was cut off, or a new one. It is on the disk before the hub is asked, beside the identity, and until that
+ * is kept or the hub has refused: an answer that is lost may have been a yes, and by the key the hub knows who asks again.
+ */
+async function withJoinKey<T>(identityFile: string, run: (key: KeyObject) => Promise<T>): Promise<T> {
+  const file = `${identityFile}.key`;
+  const folder = path.dirname(file);
+  const key = (await readJoinKey(file)) ?? createKey();
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeFileAtomic(file, keyToPem(key), { mode: 0o600 });
+  try {
+    const joined = await run(key);
+    await rm(file, { force: true });
+    return joined;
+  } catch (error) {
+    if (error instanceof HubRefusedError && error.status < 500) {
+      await rm(file, { force: true });
+      if (made !== undefined) await rmdir(folder).catch(() => {}); // another one may be at it
     }
-  });
+    throw error;
+  }
+}
+
+async function readJoinKey(file: string): Promise<KeyObject | undefined> {
+  try {
+    return keyFromPem(await readFile(file, "utf8"));
+  } catch (error) {
+    if (isMissingFile(error)) return undefined;
+    throw new Error(`Cannot use ${file}, which a join that was cut off has left: remove it`, { cause: error });
+  }
 }
 
 /** The parts of a token. Throws an error that says what to do when it is not whole. */
