@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
-import { eventually } from "@skerry/base/testing";
+import { eventually, FakeClock } from "@skerry/base/testing";
 import { Informers } from "@skerry/client";
 import { internalError, kinds, type Kind, type KubeObject } from "@skerry/machinery";
 import type { Event, Lease, Pod, Secret } from "@skerry/machinery/types";
@@ -591,6 +591,20 @@ describe("link", () => {
     await eventually(() => edge.link.status.reason === "revoked");
     assert.equal(cloud.hub.sessions.size, 0);
     assert.equal(await cloud.get<Lease>(kinds.Lease, "n1", "kube-node-lease"), undefined);
+  });
+
+  it("ends at once, though somebody connected and said nothing", { timeout: 20_000 }, async () => {
+    const clock = new FakeClock(Date.now());
+    await using cloud = await new Cloud({ clock }).start();
+    const identity = await cloud.join("n1");
+    const dialer = new HubDialer({ address: cloud.address, identity, clock: systemClock, log: silentLogger });
+    const transport = await dialer.dial(never);
+    const closed = new Promise<void>((resolve) =>
+      transport.start({ frame: () => {}, drained: () => {}, closed: () => resolve() }),
+    );
+    // The clock stands still: no time that a greeting may take passes.
+    await cloud.stop();
+    await closed;
   });
 
   it("refuses an edge of another cloud, and an edge refuses another hub", async () => {

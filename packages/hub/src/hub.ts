@@ -91,6 +91,7 @@ export class Hub implements AsyncDisposable {
   readonly #gatekeeper: Gatekeeper;
   readonly #acceptor = new WebSocketAcceptor();
   readonly #server: https.Server;
+  readonly #links = new Set<NodeLink>();
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   readonly #ends: (() => void)[] = [];
@@ -211,7 +212,9 @@ export class Hub implements AsyncDisposable {
       onOpened: () => this.#correct(identity.node),
       serve: (request) => this.#serve(identity, request),
     });
+    this.#links.add(link);
     const running = link.run().then(() => {
+      this.#links.delete(link);
       if (this.sessions.leave(link)) this.#leases.release(identity.node);
     });
     this.#track(running);
@@ -223,7 +226,8 @@ export class Hub implements AsyncDisposable {
     for (const end of this.#ends.splice(0)) end();
     this.#wanted.stop();
     this.#bound.stop();
-    for (const link of this.sessions) {
+    // Those that have not greeted yet, too: nobody waits for their time to be over.
+    for (const link of this.#links) {
       link.close({ reason: "shutdown", message: "The cloud stops", retryAfterMs: 1000 });
     }
     await this.#leases[Symbol.asyncDispose]();

@@ -32,10 +32,6 @@ export class Sessions {
     return this.#entries.get(node)?.link;
   }
 
-  *[Symbol.iterator](): Generator<NodeLink> {
-    for (const { link } of this.#entries.values()) if (link) yield link;
-  }
-
   get size(): number {
     let size = 0;
     for (const { link } of this.#entries.values()) if (link) size++;
