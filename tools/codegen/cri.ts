@@ -13,7 +13,7 @@ import { messageTypes } from "./message-types.ts";
 
 const ROOT = path.join(import.meta.dirname, "../..");
 
-/** containerd's own API, as far as an image import, leases, events and looking for strays need it. */
+/** containerd's own API, as far as an image import, leases, events, looking for strays and ending them need it. */
 const CONTAINERD_PACKAGES = new Set([
   "containerd.events",
   "containerd.services.containers.v1",
@@ -23,8 +23,10 @@ const CONTAINERD_PACKAGES = new Set([
   "containerd.services.images.v1",
   "containerd.services.leases.v1",
   "containerd.services.namespaces.v1",
+  "containerd.services.tasks.v1",
   "containerd.services.version.v1",
   "containerd.types",
+  "containerd.v1.types",
 ]);
 
 const GOOGLE_FILES = new Set([
@@ -49,8 +51,12 @@ const cri = messageTable(
 
 /** The package goes, nested names are joined; `messageTable` refuses two that would be called alike. */
 const shortName = (fullName: string): string => {
-  const name = fullName.replace(/^(containerd\.(services\.\w+\.v1|events|types)|google\.(protobuf|rpc))\./, "");
+  const name = fullName.replace(
+    /^(containerd\.(services\.\w+\.v1|events|types|v1\.types)|google\.(protobuf|rpc))\./,
+    "",
+  );
   if (fullName.startsWith("google.rpc.")) return `Rpc${name}`;
+  if (fullName.startsWith("containerd.v1.types.")) return `Task${name}`;
   return name.replaceAll(".", "");
 };
 const containerd = messageTable(

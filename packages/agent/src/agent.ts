@@ -14,7 +14,7 @@ import { NodeReporter } from "./node/node-reporter.ts";
 import type { PodCgroups } from "./pods/cgroups.ts";
 import { EventRecorder } from "./pods/events.ts";
 import { podPaths } from "./pods/paths.ts";
-import { PodLoop } from "./pods/pod-loop.ts";
+import { PodLoop, type EndByForce } from "./pods/pod-loop.ts";
 import type { RuntimeCalls } from "./runtime/runtime-calls.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { linuxMounts, type Mounts } from "./volumes/mounts.ts";
@@ -44,8 +44,8 @@ export interface AgentOptions {
   configureNetwork?: (podCidr: string, signal: AbortSignal) => Promise<void>;
   /** Removes what sandboxes left that the runtime does not know; see `PodLoopOptions`. */
   reclaim?: (sandboxes: ReadonlySet<string>, signal: AbortSignal) => Promise<void>;
-  /** Ends a sandbox that the runtime cannot end; see `PodLoopOptions`. */
-  endSandbox?: (id: string) => Promise<void>;
+  /** Ends what the runtime cannot end; see `PodLoopOptions`. */
+  endByForce?: EndByForce;
   /** What other parts of the process know to be wrong, such as a runtime that cannot be started. */
   otherProblems?: () => Problem[];
   /** A command of the product on this edge, as a person can paste it; see `Problem`. */
@@ -166,7 +166,7 @@ export class Agent implements AsyncDisposable {
         bootId,
         containersEnded: this.#options.containersEnded ?? false,
         ...(this.#options.reclaim && { reclaim: this.#options.reclaim }),
-        ...(this.#options.endSandbox && { endSandbox: this.#options.endSandbox }),
+        ...(this.#options.endByForce && { endByForce: this.#options.endByForce }),
         networkMissing: () =>
           this.#options.configureNetwork && this.#networkConfigured === ""
             ? `network is not ready: ${this.#networkProblem || "the cloud gave this node no addresses for pods yet"}`

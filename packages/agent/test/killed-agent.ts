@@ -38,7 +38,7 @@ function realMachine(options: PrivateContainerdOptions): AgentOptions {
     nodeName: "n1",
     runtime: containers.runtime,
     cgroups: linuxCgroups({ instance: options.instance, driver: "cgroupfs" }),
-    endSandbox: (id) => containers.endSandbox(id),
+    endByForce: containers.endByForce,
     log: createLogger({ name: "agent" }),
   };
 }

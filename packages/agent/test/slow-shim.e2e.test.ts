@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "@skerry/base/testing";
-import { shimsOf } from "../src/containerd/leftovers.ts";
+import { livingTasks, shimsOf } from "../src/containerd/leftovers.ts";
 import { EdgeSandbox } from "./edge-sandbox.ts";
-import { openReady, patience, runPod, sandboxSpec } from "./test-pods.ts";
+import { containerSpec, openReady, patience, runPod, sandboxSpec } from "./test-pods.ts";
 
 /** Whether there was a process to send the signal to. */
 function send(pid: number, signal: NodeJS.Signals): boolean {
@@ -106,7 +106,7 @@ describe("A pod whose shim answers late", { concurrency: 2 }, () => {
     const stateOf = async (id: string) => (await edge.runtime.containerStatus(id, patience())).state;
     assert.equal(await stateOf(containerId), "running");
 
-    await edge.endSandbox(sandboxId);
+    await edge.endByForce.sandbox(sandboxId);
 
     await eventually(async () => (await stateOf(containerId)) === "exited", { timeoutMs: 30_000 });
     await edge.runtime.stopSandbox(sandboxId, patience());
@@ -117,6 +117,23 @@ describe("A pod whose shim answers late", { concurrency: 2 }, () => {
     );
     assert.equal(await stateOf(healthy.containerId), "running");
     assert.ok(!(await place.traces()).some((trace) => trace.includes(sandboxId)));
+  });
+
+  it("has one of its containers ended past CRI, and no other", async () => {
+    await using place = await EdgeSandbox.create();
+    const edge = await openReady(place);
+    const pod = await runPod(edge, sandboxSpec(place, "two"), { name: "a" });
+    const { imageRef } = await edge.runtime.containerStatus(pod.containerId, patience());
+    const command = ["/bin/sh", "-c", "sleep 600"];
+    const spec = containerSpec(imageRef, { name: "b", logPath: "b/0.log", command });
+    const other = await edge.runtime.createContainer(pod.sandboxId, spec, pod.spec, patience());
+    await edge.runtime.startContainer(other, patience());
+    const stateOf = async (id: string) => (await edge.runtime.containerStatus(id, patience())).state;
+    for (let times = 0; times < 2; times++) await edge.endByForce.container(pod.containerId, patience());
+    assert.ok(!(await livingTasks(edge.paths)).includes(pod.containerId));
+    await eventually(async () => (await stateOf(pod.containerId)) === "exited", { timeoutMs: 30_000 });
+    await edge.runtime.removeContainer(pod.containerId, patience());
+    assert.equal(await stateOf(other), "running");
   });
 
   it("is not taken for a stray while its sandbox is being made", async () => {

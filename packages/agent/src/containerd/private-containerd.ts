@@ -12,6 +12,7 @@ import {
 import { builtinImages, DEBIAN_STATIC_PROGRAMS, PAUSE_IMAGE, type StaticPrograms } from "../images/builtin-images.ts";
 import { ContainerdImages } from "../images/containerd-images.ts";
 import { PodNetwork } from "../network/pod-network.ts";
+import type { EndByForce } from "../pods/pod-loop.ts";
 import { CriRuntime } from "../runtime/cri/cri-runtime.ts";
 import { GrpcClient } from "../runtime/cri/grpc-client.ts";
 import {
@@ -42,6 +43,7 @@ import { sessionLauncher, unitLauncher, type Launcher } from "./launcher.ts";
 import { containerdPaths, type ContainerdPaths, type InstancePlace } from "./paths.ts";
 import { containerdRecords, StrayShims, type HasRecord } from "./stray-shims.ts";
 import { ContainerdSupervisor, type ContainerdLaunch } from "./supervisor.ts";
+import { endTask } from "./tasks.ts";
 import { findContainerTools, snapshotterFor } from "./tools.ts";
 
 export interface PrivateContainerdOptions extends InstancePlace {
@@ -79,6 +81,7 @@ export class PrivateContainerd implements AsyncDisposable {
   readonly images: ContainerdImages;
   readonly network: PodNetwork;
   readonly supervisor: ContainerdSupervisor;
+  readonly endByForce: EndByForce;
   readonly #options: PrivateContainerdOptions;
   readonly #client: GrpcClient;
   readonly #launcher: Launcher;
@@ -127,6 +130,13 @@ export class PrivateContainerd implements AsyncDisposable {
       hasRecord: this.#hasRecord,
     });
     const workDir = path.join(path.dirname(paths.rootDir), "import");
+    this.endByForce = {
+      // Containerd cannot when a sandbox's shim stands still. It takes the shim's end for that of all that was in it.
+      sandbox: async (id) => {
+        for (const shim of await shimsOf(paths)) if (shim.sandboxId === id) await endShim(paths, shim);
+      },
+      container: (id, signal) => endTask(client, id, { clock, signal }),
+    };
     this.images = new ContainerdImages({ client, workDir, machine: process.arch, clock });
     this.network = new PodNetwork({
       instance,
@@ -164,14 +174,6 @@ export class PrivateContainerd implements AsyncDisposable {
       for (const { id } of next) await this.#removeSandbox(id, signal);
     };
     await Promise.all(Array.from({ length: REMOVALS }, work));
-  }
-
-  /**
-   * Ends the processes of a sandbox past containerd, which cannot when the sandbox's shim stands still. Containerd notices, and from then on
-   * has nothing running to stop there.
-   */
-  async endSandbox(id: string): Promise<void> {
-    for (const shim of await shimsOf(this.paths)) if (shim.sandboxId === id) await endShim(this.paths, shim);
   }
 
   /**

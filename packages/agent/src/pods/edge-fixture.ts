@@ -29,7 +29,7 @@ export class EdgeFixture implements AsyncDisposable {
   #boots = 1;
   /** What was given to be reclaimed, one list a time. */
   readonly reclaimed: string[][] = [];
-  /** The sandboxes that were ended past the runtime. */
+  /** The sandboxes and containers that were ended past the runtime. */
   readonly endedByForce: string[] = [];
   /** Pods that have a cgroup; a test may add some that nobody removed. */
   readonly cgroups = new Set<string>();
@@ -113,9 +113,12 @@ export class EdgeFixture implements AsyncDisposable {
       reclaim: async (sandboxes) => {
         this.reclaimed.push([...sandboxes]);
       },
-      endSandbox: async (id) => {
-        this.endedByForce.push(id);
-        runtime.killSandbox(this.machine.sandboxes[id]?.spec.podName ?? "");
+      endByForce: {
+        sandbox: async (id) => {
+          this.endedByForce.push(id);
+          runtime.killSandbox(this.machine.sandboxes[id]?.spec.podName ?? "");
+        },
+        container: async (id) => void this.endedByForce.push(id),
       },
     });
     await this.#loop.start();

@@ -258,9 +258,12 @@ function lostBeforeStart(facts: PodFacts, pod: Pod, observed: ObservedPod, now: 
   return lost;
 }
 
+/** containerd's reason for a container that it could not start. */
+export const START_ERROR = "StartError";
+
 /** Whether the runtime gave the start up because its caller went away: that was an agent's end, not the container's. */
 const wasCutOff = ({ reason, message }: Ended): boolean =>
-  reason === "StartError" && message.includes("context canceled");
+  reason === START_ERROR && message.includes("context canceled");
 
 function nextBackoff(before: ContainerFacts, ended: Ended): number {
   if (wasCutOff(ended)) return before.backoffMs;

@@ -10,9 +10,12 @@ import { LOCAL_RETRY, PULL_RETRY, retryMs, type Trouble, type Troubles } from ".
 /** Whether the runtime itself is away, so that nothing about the pod is to blame. */
 export const isRuntimeAway = (error: unknown): boolean => isOf(error, "Unavailable");
 
-/** Whether the runtime did not get done what ends a pod, as when its shim stands still. */
-export const isStuck = ({ do: what }: Step, error: unknown): boolean =>
-  (what === "stop" || what === "stop-sandbox" || what === "remove-sandbox") && isOf(error, "TimedOut");
+/** Steps that end something. */
+const ENDINGS: ReadonlySet<Step["do"]> = new Set(["stop", "stop-sandbox", "remove-sandbox", "remove"]);
+
+/** Whether the runtime cannot end what it was to: its shim stands still, or it has lost sight of what runs. */
+export const isStuck = (step: Step, error: unknown): boolean =>
+  ENDINGS.has(step.do) && (isOf(error, "StillRunning") || (step.do !== "remove" && isOf(error, "TimedOut")));
 
 /** Whether it, or one of several that happened side by side, is of this kind. */
 const isOf = (error: unknown, code: RuntimeErrorCode): boolean =>

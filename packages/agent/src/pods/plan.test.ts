@@ -281,6 +281,14 @@ describe("planPod() after a container ended", () => {
       [{ sandboxes: [sandbox()], containers: [exited(pod, 1, { attempt: 1 })] }],
     );
 
+  it("removes what could not be started before it makes the next one, for it may run all the same", () => {
+    const pod = podOf();
+    const containers = [exited(pod, 128, { reason: "StartError", message: "context canceled" })];
+    const observed = { sandboxes: [sandbox()], containers };
+    const facts = remember(pod, [observed]);
+    assert.deepEqual(kinds(plan(pod, { observed, facts, now: at(11) })), ["remove", "create", "start"]);
+  });
+
   it("says how long is left of the wait", () => {
     const pod = podOf();
     const observed = { sandboxes: [sandbox()], containers: [exited(pod, 1, { attempt: 1 })] };

@@ -1,6 +1,6 @@
 import type { Container, Pod } from "@skerry/machinery/types";
 import { isSameVersion } from "./container-version.ts";
-import { activeMs, isDone, markDueMs, type ContainerFacts, type PodFacts } from "./facts.ts";
+import { activeMs, isDone, markDueMs, START_ERROR, type ContainerFacts, type PodFacts } from "./facts.ts";
 import type { Instant, ObservedContainer, ObservedPod, ObservedSandbox } from "./observed.ts";
 import type { Step, StopTarget } from "./steps.ts";
 import type { Troubles } from "./troubles.ts";
@@ -160,11 +160,13 @@ function planContainer(container: Container, input: PlanInput, current: Observed
   const ran = known !== undefined && (known.ended !== undefined || known.startedAtMs > 0);
   const next = known ? known.attempt + (ran ? 1 : 0) : 0;
   const attempt = Math.max(next, troubles.containerAttempts.get(name) ?? 0);
-  if (instance && !ran) steps.push({ do: "remove", container: name, id: instance.id });
+  // A start that failed may have left what runs, of which the runtime knows nothing until it is to remove it: two must not run.
+  const isGoneFirst = instance !== undefined && (!ran || instance.reason === START_ERROR);
+  if (isGoneFirst) steps.push({ do: "remove", container: name, id: instance.id });
   steps.push({ do: "create", container: name, attempt });
   // What runs once is looked at before it is started, so that the intent on record names it.
   if (!runsOnce) steps.push({ do: "start", container: name, id: undefined });
-  if (instance && ran) steps.push({ do: "remove", container: name, id: instance.id });
+  if (instance && !isGoneFirst) steps.push({ do: "remove", container: name, id: instance.id });
   return steps;
 }
 

@@ -31,6 +31,42 @@ describe("PodLoop, when the runtime does not end a pod in its time,", () => {
     });
   }
 
+  const unseen = new RuntimeError("StillRunning", "cannot delete running task");
+
+  it("ends a sandbox by force in which something runs that the runtime has lost sight of", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    const [sandbox] = Object.keys(edge.machine.sandboxes);
+    edge.runtime.failNext("removeSandbox", unseen);
+    await edge.put(deleted(web));
+    await edge.pass(2_000);
+    assert.deepEqual(edge.endedByForce, [sandbox]);
+    assert.equal(edge.reported(web)?.gone, true);
+  });
+
+  it("ends a container by force that the runtime has lost sight of, before the next one is made", async () => {
+    await using edge = await EdgeFixture.create();
+    await edge.start((runtime) => runtime.addImage("app:1"));
+    const web = pod();
+    await edge.put(web);
+    await edge.settle();
+    const [lost] = Object.keys(edge.machine.containers);
+    edge.runtime.exit("web", "main", 128, "StartError");
+    edge.runtime.failNext("removeContainer", unseen);
+    const made: string[] = [];
+    edge.runtime.setHook((call, when) => {
+      if (when === "before" && (call === "removeContainer" || call === "createContainer")) made.push(call);
+    });
+    await edge.pass(12_000);
+    assert.deepEqual(edge.endedByForce, [lost]);
+    assert.deepEqual(made, ["removeContainer", "removeContainer", "createContainer"]);
+    assert.equal(containerOf(edge, web)?.restartCount, 1);
+    assert.ok(edge.events().some((text) => text.includes("has lost sight of container main")));
+  });
+
   it("leaves one alone that is to go on", async () => {
     await using edge = await EdgeFixture.create();
     await edge.start((runtime) => {

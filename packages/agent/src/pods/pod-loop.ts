@@ -38,8 +38,15 @@ export interface PodLoopOptions {
    * all that there are, while none is being made: some time after the start, and after the runtime was away.
    */
   reclaim?: (sandboxes: ReadonlySet<string>, signal: AbortSignal) => Promise<void>;
-  /** Ends a sandbox's processes past the runtime. Called for a pod that is to end, when the runtime did not end it in its time. */
-  endSandbox?: (id: string) => Promise<void>;
+  endByForce?: EndByForce;
+}
+
+/** Ends processes past the runtime, which did not end them in its time or does not know that they run. */
+export interface EndByForce {
+  /** All of a sandbox. */
+  sandbox(id: string): Promise<void>;
+  /** Those of one container; the others of its pod go on. */
+  container(id: string, signal: AbortSignal): Promise<void>;
 }
 
 /** Looks at everything now and then, whatever was heard meanwhile. */
@@ -336,14 +343,15 @@ export class PodLoop implements AsyncDisposable {
     }
     const failed = await this.#act(acts, { cached, observed, memory, signal, tell });
     if (!failed) return "again";
-    if (failed.isStuck && (wanted.deletion || facts.final)) await this.#endByForce(pod, observed, tell);
+    const isEnding = wanted.deletion !== undefined || facts.final !== undefined;
+    for (const step of failed.stuck) await this.#endByForce(step, { pod, observed, isEnding, tell, signal });
     // Looked at once more, now, so that what is reported is what failed.
     await this.#afterFailure(uid, wanted, memory, signal);
     const isPull = [...memory.troubles.containers.values()].some((one) => one.reason === "ErrImagePull");
     return { requeueAfterMs: isPull ? PULL_FAILURE_SHOWN_MS : 500 };
   }
 
-  /** Carries the steps out in turn. Resolves with how, when one failed, and so a part of the plan. */
+  /** Carries the steps out in turn. When one failed, and so a part of the plan, resolves with those that the runtime cannot do. */
   async #act(
     acts: Step[],
     {
@@ -359,7 +367,7 @@ export class PodLoop implements AsyncDisposable {
       signal: AbortSignal;
       tell: (text: EventText) => void;
     },
-  ): Promise<{ isStuck: boolean } | undefined> {
+  ): Promise<{ stuck: Step[] } | undefined> {
     const { cache, clock, log, means } = this.#options;
     const uid = cached.pod.metadata.uid ?? "";
     const ready = observed.sandboxes.find((sandbox) => sandbox.ready);
@@ -371,6 +379,7 @@ export class PodLoop implements AsyncDisposable {
       record: tell,
     };
     const failedContainers = new Set<string>();
+    const stuck: Step[] = [];
     const preparation = preparationOf(cached, cache);
     for (const step of acts) {
       const container = containerOf(step);
@@ -395,7 +404,8 @@ export class PodLoop implements AsyncDisposable {
         if (isRuntimeAway(error)) throw error;
         log.info({ pod: this.#nameOf(uid), step, err: error }, "a step failed");
         for (const text of blame(step, error, memory.troubles, clock.monotonic())) tell(text);
-        if (container === undefined) return { isStuck: isStuck(step, error) };
+        if (isStuck(step, error)) stuck.push(step);
+        if (container === undefined) return { stuck };
         failedContainers.add(container);
         continue;
       }
@@ -405,23 +415,39 @@ export class PodLoop implements AsyncDisposable {
         memory.troubles.pod = undefined;
       if (step.do === "start" && container !== undefined) memory.troubles.containers.delete(container);
     }
-    return failedContainers.size > 0 ? { isStuck: false } : undefined;
+    return failedContainers.size > 0 ? { stuck } : undefined;
   }
 
   /** What the runtime could not end is ended without it; that it is, the next look shows. */
-  async #endByForce(pod: Pod, { sandboxes }: ObservedPod, tell: (text: EventText) => void): Promise<void> {
-    const { log, endSandbox } = this.#options;
-    if (!endSandbox) return;
-    const { namespace = "", name = "" } = pod.metadata;
-    const message = "The container runtime did not end the pod in its time: its processes are ended by force";
-    tell({ type: "Warning", reason: "Killing", message });
-    for (const { id } of sandboxes) {
-      log.warn({ pod: `${namespace}/${name}`, sandbox: id }, "ending a sandbox that the runtime cannot end");
-      try {
-        await endSandbox(id);
-      } catch (error) {
-        log.warn({ pod: `${namespace}/${name}`, sandbox: id, err: error }, "cannot end a sandbox by force");
-      }
+  async #endByForce(
+    step: Step,
+    circumstances: {
+      pod: Pod;
+      observed: ObservedPod;
+      isEnding: boolean;
+      tell: (text: EventText) => void;
+      signal: AbortSignal;
+    },
+  ): Promise<void> {
+    const { log, endByForce } = this.#options;
+    const { pod, observed, isEnding, tell, signal } = circumstances;
+    // A pod that goes on keeps its sandbox, though one of its containers does not stop.
+    if (!endByForce || (step.do === "stop" && !isEnding)) return;
+    const container = containerOf(step);
+    const message =
+      container === undefined
+        ? "The container runtime did not end the pod in its time: its processes are ended by force"
+        : `The container runtime has lost sight of container ${container}, which runs on: it is ended by force`;
+    tell({ type: "Warning", reason: "Killing", message, container });
+    const fields = { pod: `${pod.metadata.namespace ?? ""}/${pod.metadata.name ?? ""}`, step };
+    log.warn(fields, "ending by force what the runtime cannot end");
+    try {
+      if (step.do === "remove") await endByForce.container(step.id, signal);
+      else if (step.do === "remove-sandbox" || step.do === "stop-sandbox") await endByForce.sandbox(step.id);
+      else for (const { id } of observed.sandboxes) await endByForce.sandbox(id);
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn({ ...fields, err: error }, "cannot end by force what the runtime cannot end");
     }
   }
 

@@ -197,6 +197,8 @@ export type RuntimeErrorCode =
   | "Unavailable"
   /** The runtime did not get it done in its time, though it may answer others. */
   | "TimedOut"
+  /** What is to be removed runs, though the runtime itself calls it ended. */
+  | "StillRunning"
   | "ImageNotFound"
   | "ImageUnauthorized"
   | "ImagePullFailed"

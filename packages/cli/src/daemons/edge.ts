@@ -85,7 +85,7 @@ export class Edge implements AsyncDisposable {
           await containers.ensureBuiltinImages(signal);
         },
         reclaim: (_sandboxes, signal) => containers.clearStrays(STRAY_AGE_MS, signal),
-        endSandbox: (id) => containers.endSandbox(id),
+        endByForce: containers.endByForce,
         commandLine: (words) => commandLine(layout, words),
         log,
       }),

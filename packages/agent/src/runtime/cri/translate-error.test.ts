@@ -12,6 +12,7 @@ describe("runtimeError()", () => {
     ["pod", "Unknown", "failed to create containerd task: write /x: no space left on device", "DiskFull"],
     ["pod", "Unavailable", "connect ENOENT", "Unavailable"],
     ["pod", "DeadlineExceeded", "took longer than 1 ms", "TimedOut"],
+    ["pod", "FailedPrecondition", "cannot delete running task 0: failed precondition", "StillRunning"],
     ["memory", "DeadlineExceeded", "took longer than 1 ms", "Unavailable"],
     ["memory", "NotFound", "an error occurred when try to find container: not found", "NotFound"],
     ["pod", "Unknown", "server is not initialized yet", "Unavailable"],

@@ -26,6 +26,7 @@ function codeOf({ code, message }: GrpcError, subject: Subject): RuntimeErrorCod
     return subject === "image" && message.includes("failed to pull") ? "ImagePullFailed" : "Unavailable";
   }
   if (/server is not initialized yet/.test(message)) return "Unavailable";
+  if (message.includes("cannot delete running task")) return "StillRunning";
   if (/unexpected commit (digest|size)/.test(message)) return "Invalid";
   if (code === "AlreadyExists") return "AlreadyExists";
   if (code === "InvalidArgument" || code === "OutOfRange") return "Invalid";

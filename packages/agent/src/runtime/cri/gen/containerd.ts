@@ -1,5 +1,6 @@
 /** Types of containerd's messages, made by `npm run codegen` beside `containerd.json`. Do not edit. */
 
+export type TaskStatus = "UNKNOWN" | "CREATED" | "RUNNING" | "STOPPED" | "PAUSED" | "PAUSING";
 export type WriteAction = "STAT" | "WRITE" | "COMMIT";
 
 export interface AbortRequest {
@@ -20,6 +21,19 @@ export interface ApplyRequest {
 }
 export interface ApplyResponse {
   applied?: Descriptor;
+}
+export interface CheckpointTaskRequest {
+  containerId: string;
+  parentCheckpoint: string;
+  options?: Any;
+}
+export interface CheckpointTaskResponse {
+  descriptors: Descriptor[];
+}
+export interface CloseIORequest {
+  containerId: string;
+  execId: string;
+  stdin: boolean;
 }
 export interface Container {
   id: string;
@@ -83,6 +97,21 @@ export interface CreateRequest {
 export interface CreateResponse {
   lease?: Lease;
 }
+export interface CreateTaskRequest {
+  containerId: string;
+  rootfs: Mount[];
+  stdin: string;
+  stdout: string;
+  stderr: string;
+  terminal: boolean;
+  checkpoint?: Descriptor;
+  options?: Any;
+  runtimePath: string;
+}
+export interface CreateTaskResponse {
+  containerId: string;
+  pid: number;
+}
 export interface DeleteContainerRequest {
   id: string;
 }
@@ -96,6 +125,10 @@ export interface DeleteImageRequest {
 export interface DeleteNamespaceRequest {
   name: string;
 }
+export interface DeleteProcessRequest {
+  containerId: string;
+  execId: string;
+}
 export interface DeleteRequest {
   id: string;
   sync: boolean;
@@ -103,6 +136,15 @@ export interface DeleteRequest {
 export interface DeleteResourceRequest {
   id: string;
   resource?: Resource;
+}
+export interface DeleteResponse {
+  id: string;
+  pid: number;
+  exitStatus: number;
+  exitedAt?: Timestamp;
+}
+export interface DeleteTaskRequest {
+  containerId: string;
 }
 export interface Descriptor {
   mediaType: string;
@@ -127,6 +169,16 @@ export interface Envelope {
   topic: string;
   event?: Any;
 }
+export interface ExecProcessRequest {
+  containerId: string;
+  stdin: string;
+  stdout: string;
+  stderr: string;
+  terminal: boolean;
+  spec?: Any;
+  execId: string;
+}
+export type ExecProcessResponse = Record<string, never>;
 export interface FieldMask {
   paths: string[];
 }
@@ -150,6 +202,13 @@ export interface GetNamespaceRequest {
 }
 export interface GetNamespaceResponse {
   namespace?: Namespace;
+}
+export interface GetRequest {
+  containerId: string;
+  execId: string;
+}
+export interface GetResponse {
+  process?: TaskProcess;
 }
 export interface Image {
   name: string;
@@ -181,6 +240,12 @@ export interface InfoRequest {
 }
 export interface InfoResponse {
   info?: Info;
+}
+export interface KillRequest {
+  containerId: string;
+  execId: string;
+  signal: number;
+  all: boolean;
 }
 export interface Lease {
   id: string;
@@ -214,6 +279,12 @@ export interface ListNamespacesRequest {
 export interface ListNamespacesResponse {
   namespaces: Namespace[];
 }
+export interface ListPidsRequest {
+  containerId: string;
+}
+export interface ListPidsResponse {
+  processes: TaskProcessInfo[];
+}
 export interface ListRequest {
   filters: string[];
 }
@@ -232,10 +303,22 @@ export interface ListStatusesRequest {
 export interface ListStatusesResponse {
   statuses: Status[];
 }
+export interface ListTasksRequest {
+  filter: string;
+}
+export interface ListTasksResponse {
+  tasks: TaskProcess[];
+}
 export interface Metric {
   timestamp?: Timestamp;
   id: string;
   data?: Any;
+}
+export interface MetricsRequest {
+  filters: string[];
+}
+export interface MetricsResponse {
+  metrics: Metric[];
 }
 export interface Mount {
   type: string;
@@ -258,6 +341,9 @@ export interface NamespaceUpdate {
   name: string;
   labels: Record<string, string>;
 }
+export interface PauseTaskRequest {
+  containerId: string;
+}
 export interface Platform {
   os: string;
   architecture: string;
@@ -276,9 +362,18 @@ export interface ReadContentResponse {
   offset: bigint;
   data: Uint8Array;
 }
+export interface ResizePtyRequest {
+  containerId: string;
+  execId: string;
+  width: number;
+  height: number;
+}
 export interface Resource {
   id: string;
   type: string;
+}
+export interface ResumeTaskRequest {
+  containerId: string;
 }
 export interface RpcStatus {
   code: number;
@@ -295,6 +390,13 @@ export interface SnapshotPrepare {
 }
 export interface SnapshotRemove {
   key: string;
+}
+export interface StartRequest {
+  containerId: string;
+  execId: string;
+}
+export interface StartResponse {
+  pid: number;
 }
 export interface Status {
   startedAt?: Timestamp;
@@ -360,6 +462,22 @@ export interface TaskOOM {
 export interface TaskPaused {
   containerId: string;
 }
+export interface TaskProcess {
+  containerId: string;
+  id: string;
+  pid: number;
+  status: TaskStatus;
+  stdin: string;
+  stdout: string;
+  stderr: string;
+  terminal: boolean;
+  exitStatus: number;
+  exitedAt?: Timestamp;
+}
+export interface TaskProcessInfo {
+  pid: number;
+  info?: Any;
+}
 export interface TaskResumed {
   containerId: string;
 }
@@ -399,9 +517,22 @@ export interface UpdateRequest {
 export interface UpdateResponse {
   info?: Info;
 }
+export interface UpdateTaskRequest {
+  containerId: string;
+  resources?: Any;
+  annotations: Record<string, string>;
+}
 export interface VersionResponse {
   version: string;
   revision: string;
+}
+export interface WaitRequest {
+  containerId: string;
+  execId: string;
+}
+export interface WaitResponse {
+  exitStatus: number;
+  exitedAt?: Timestamp;
 }
 export interface WriteContentRequest {
   action: WriteAction;
@@ -427,6 +558,9 @@ export interface Messages {
   Any: Any;
   ApplyRequest: ApplyRequest;
   ApplyResponse: ApplyResponse;
+  CheckpointTaskRequest: CheckpointTaskRequest;
+  CheckpointTaskResponse: CheckpointTaskResponse;
+  CloseIORequest: CloseIORequest;
   Container: Container;
   ContainerCreate: ContainerCreate;
   ContainerCreateRuntime: ContainerCreateRuntime;
@@ -442,17 +576,24 @@ export interface Messages {
   CreateNamespaceResponse: CreateNamespaceResponse;
   CreateRequest: CreateRequest;
   CreateResponse: CreateResponse;
+  CreateTaskRequest: CreateTaskRequest;
+  CreateTaskResponse: CreateTaskResponse;
   DeleteContainerRequest: DeleteContainerRequest;
   DeleteContentRequest: DeleteContentRequest;
   DeleteImageRequest: DeleteImageRequest;
   DeleteNamespaceRequest: DeleteNamespaceRequest;
+  DeleteProcessRequest: DeleteProcessRequest;
   DeleteRequest: DeleteRequest;
   DeleteResourceRequest: DeleteResourceRequest;
+  DeleteResponse: DeleteResponse;
+  DeleteTaskRequest: DeleteTaskRequest;
   Descriptor: Descriptor;
   DiffRequest: DiffRequest;
   DiffResponse: DiffResponse;
   Empty: Empty;
   Envelope: Envelope;
+  ExecProcessRequest: ExecProcessRequest;
+  ExecProcessResponse: ExecProcessResponse;
   FieldMask: FieldMask;
   ForwardRequest: ForwardRequest;
   GetContainerRequest: GetContainerRequest;
@@ -461,6 +602,8 @@ export interface Messages {
   GetImageResponse: GetImageResponse;
   GetNamespaceRequest: GetNamespaceRequest;
   GetNamespaceResponse: GetNamespaceResponse;
+  GetRequest: GetRequest;
+  GetResponse: GetResponse;
   Image: Image;
   ImageCreate: ImageCreate;
   ImageDelete: ImageDelete;
@@ -468,6 +611,7 @@ export interface Messages {
   Info: Info;
   InfoRequest: InfoRequest;
   InfoResponse: InfoResponse;
+  KillRequest: KillRequest;
   Lease: Lease;
   ListContainerMessage: ListContainerMessage;
   ListContainersRequest: ListContainersRequest;
@@ -478,27 +622,38 @@ export interface Messages {
   ListImagesResponse: ListImagesResponse;
   ListNamespacesRequest: ListNamespacesRequest;
   ListNamespacesResponse: ListNamespacesResponse;
+  ListPidsRequest: ListPidsRequest;
+  ListPidsResponse: ListPidsResponse;
   ListRequest: ListRequest;
   ListResourcesRequest: ListResourcesRequest;
   ListResourcesResponse: ListResourcesResponse;
   ListResponse: ListResponse;
   ListStatusesRequest: ListStatusesRequest;
   ListStatusesResponse: ListStatusesResponse;
+  ListTasksRequest: ListTasksRequest;
+  ListTasksResponse: ListTasksResponse;
   Metric: Metric;
+  MetricsRequest: MetricsRequest;
+  MetricsResponse: MetricsResponse;
   Mount: Mount;
   Namespace: Namespace;
   NamespaceCreate: NamespaceCreate;
   NamespaceDelete: NamespaceDelete;
   NamespaceUpdate: NamespaceUpdate;
+  PauseTaskRequest: PauseTaskRequest;
   Platform: Platform;
   PublishRequest: PublishRequest;
   ReadContentRequest: ReadContentRequest;
   ReadContentResponse: ReadContentResponse;
+  ResizePtyRequest: ResizePtyRequest;
   Resource: Resource;
+  ResumeTaskRequest: ResumeTaskRequest;
   RpcStatus: RpcStatus;
   SnapshotCommit: SnapshotCommit;
   SnapshotPrepare: SnapshotPrepare;
   SnapshotRemove: SnapshotRemove;
+  StartRequest: StartRequest;
+  StartResponse: StartResponse;
   Status: Status;
   StatusRequest: StatusRequest;
   StatusResponse: StatusResponse;
@@ -512,6 +667,8 @@ export interface Messages {
   TaskIO: TaskIO;
   TaskOOM: TaskOOM;
   TaskPaused: TaskPaused;
+  TaskProcess: TaskProcess;
+  TaskProcessInfo: TaskProcessInfo;
   TaskResumed: TaskResumed;
   TaskStart: TaskStart;
   Timestamp: Timestamp;
@@ -523,7 +680,10 @@ export interface Messages {
   UpdateNamespaceResponse: UpdateNamespaceResponse;
   UpdateRequest: UpdateRequest;
   UpdateResponse: UpdateResponse;
+  UpdateTaskRequest: UpdateTaskRequest;
   VersionResponse: VersionResponse;
+  WaitRequest: WaitRequest;
+  WaitResponse: WaitResponse;
   WriteContentRequest: WriteContentRequest;
   WriteContentResponse: WriteContentResponse;
 }
