@@ -14,9 +14,9 @@ import { NodeReporter } from "./node/node-reporter.ts";
 import type { PodCgroups } from "./pods/cgroups.ts";
 import { EventRecorder } from "./pods/events.ts";
 import { podPaths } from "./pods/paths.ts";
-import { PodLoop, type EndByForce } from "./pods/pod-loop.ts";
+import { PodLoop } from "./pods/pod-loop.ts";
 import type { RuntimeCalls } from "./runtime/runtime-calls.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import type { EndByForce, Runtime } from "./runtime/runtime.ts";
 import { linuxMounts, type Mounts } from "./volumes/mounts.ts";
 
 export interface AgentOptions {
@@ -44,7 +44,7 @@ export interface AgentOptions {
   configureNetwork?: (podCidr: string, signal: AbortSignal) => Promise<void>;
   /** Removes what sandboxes left that the runtime does not know; see `PodLoopOptions`. */
   reclaim?: (sandboxes: ReadonlySet<string>, signal: AbortSignal) => Promise<void>;
-  /** Ends what the runtime cannot end; see `PodLoopOptions`. */
+  /** Ends what the runtime cannot end. */
   endByForce?: EndByForce;
   /** What other parts of the process know to be wrong, such as a runtime that cannot be started. */
   otherProblems?: () => Problem[];

@@ -242,7 +242,7 @@ describe("an edge with real containers", { concurrency: false }, () => {
       {
         ...shell(
           [
-            "for file in /etc/colour /etc/new /one /work/own/x; do (echo red > $file) 2>/dev/null && echo wrote $file; done",
+            "for file in /etc/colour /etc/new /one /mixed/own/x; do (echo red > $file) 2>/dev/null && echo wrote $file; done",
             "echo $(cat /etc/colour) $(cat /etc/inner/size) $(grep -c reader /etc/hosts) $(test -s /etc/resolv.conf && echo names)",
             "echo done > /etc/last-words",
           ].join("; "),
@@ -252,8 +252,8 @@ describe("an edge with real containers", { concurrency: false }, () => {
           { name: "site", mountPath: "/etc" },
           { name: "site", mountPath: "/one", subPath: "colour" },
           { name: "site", mountPath: "/etc/inner/size", subPath: "size" },
-          { name: "site", mountPath: "/work" },
-          { name: "own", mountPath: "/work/own" },
+          { name: "site", mountPath: "/mixed" },
+          { name: "own", mountPath: "/mixed/own" },
         ],
       },
       {
@@ -266,7 +266,7 @@ describe("an edge with real containers", { concurrency: false }, () => {
     );
     await edge.put("pods", reader);
     const status = await edge.untilPhase(reader, "Succeeded");
-    assert.equal(await edge.logs(reader), "wrote /work/own/x\ngrey 9 1 names\n");
+    assert.equal(await edge.logs(reader), "wrote /mixed/own/x\ngrey 9 1 names\n");
     assert.equal(status.containerStatuses?.[0]?.state?.terminated?.message, "done\n");
     await edge.remove(reader);
   });

@@ -12,9 +12,9 @@ import {
 import { builtinImages, DEBIAN_STATIC_PROGRAMS, PAUSE_IMAGE, type StaticPrograms } from "../images/builtin-images.ts";
 import { ContainerdImages } from "../images/containerd-images.ts";
 import { PodNetwork } from "../network/pod-network.ts";
-import type { EndByForce } from "../pods/pod-loop.ts";
 import { CriRuntime } from "../runtime/cri/cri-runtime.ts";
 import { GrpcClient } from "../runtime/cri/grpc-client.ts";
+import type { EndByForce } from "../runtime/runtime.ts";
 import {
   cgroupSetup,
   containerdCgroup,

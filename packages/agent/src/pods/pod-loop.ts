@@ -3,6 +3,7 @@ import { KeyedQueue, type Clock, type Logger, type Requeue } from "@skerry/base"
 import type { Pod } from "@skerry/machinery/types";
 import type { ObjectName } from "@skerry/wire";
 import type { CachedPod, EdgeCache } from "../cache/edge-cache.ts";
+import type { EndByForce } from "../runtime/runtime.ts";
 import type { EventRecorder, EventText } from "./events.ts";
 import { absorb } from "./facts.ts";
 import { blame, crashEvents, isRuntimeAway, isStuck, PULL_FAILURE_SHOWN_MS, settlePulls } from "./failures.ts";
@@ -38,15 +39,8 @@ export interface PodLoopOptions {
    * all that there are, while none is being made: some time after the start, and after the runtime was away.
    */
   reclaim?: (sandboxes: ReadonlySet<string>, signal: AbortSignal) => Promise<void>;
+  /** For what the runtime cannot end; without it, that is asked of the runtime again and again. */
   endByForce?: EndByForce;
-}
-
-/** Ends processes past the runtime, which did not end them in its time or does not know that they run. */
-export interface EndByForce {
-  /** All of a sandbox. */
-  sandbox(id: string): Promise<void>;
-  /** Those of one container; the others of its pod go on. */
-  container(id: string, signal: AbortSignal): Promise<void>;
 }
 
 /** Looks at everything now and then, whatever was heard meanwhile. */
@@ -436,7 +430,7 @@ export class PodLoop implements AsyncDisposable {
     const container = containerOf(step);
     const message =
       container === undefined
-        ? "The container runtime did not end the pod in its time: its processes are ended by force"
+        ? "The container runtime cannot end the pod: its processes are ended by force"
         : `The container runtime has lost sight of container ${container}, which runs on: it is ended by force`;
     tell({ type: "Warning", reason: "Killing", message, container });
     const fields = { pod: `${pod.metadata.namespace ?? ""}/${pod.metadata.name ?? ""}`, step };

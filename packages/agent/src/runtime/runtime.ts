@@ -190,6 +190,14 @@ export interface ImageStatus {
   username: string;
 }
 
+/** Ends processes past the runtime, which did not end them in its time or does not know that they run. */
+export interface EndByForce {
+  /** All of a sandbox. */
+  sandbox(id: string): Promise<void>;
+  /** Those of one container; the others of its pod go on. */
+  container(id: string, signal: AbortSignal): Promise<void>;
+}
+
 export type RuntimeErrorCode =
   | "NotFound"
   | "AlreadyExists"
